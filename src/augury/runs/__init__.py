@@ -1,0 +1,1 @@
+"""The workshop: run folders, stages, journals, locks, atomic files and progress."""
