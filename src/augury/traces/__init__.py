@@ -1,0 +1,1 @@
+"""Traces: texts, their spans, and their tokens."""

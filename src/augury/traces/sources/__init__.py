@@ -1,0 +1,1 @@
+"""Sources: one reader for each format that traces come in."""
