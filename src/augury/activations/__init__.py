@@ -1,0 +1,1 @@
+"""Hidden states of many traces: what to read, reading it, keeping it."""

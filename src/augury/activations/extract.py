@@ -1,0 +1,271 @@
+"""Read the planned states of many traces into a store, resumably and bit for bit the same."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xxhash
+from safetensors.torch import save_file
+
+from augury.activations.batches import plan_batches, plan_shards
+from augury.activations.layout import (
+    FORMAT,
+    Header,
+    ShardRecord,
+    file_checksum,
+    finished_shards,
+    journal_path,
+    lock_path,
+    read_header,
+    refuse_other,
+    shard_path,
+    write_header,
+)
+from augury.activations.plan import ReadingPlan, planned_rows
+from augury.activations.store import Store
+from augury.errors import CheckFailed, ConfigError, DataError
+from augury.models.load import LoadedModel
+from augury.models.read import read_rows
+from augury.models.sites import sites_in_order
+from augury.plain import plain
+from augury.runs.atomic import remove_temporaries, replacing
+from augury.runs.journal import Journal, read_journal
+from augury.runs.lock import exclusive
+from augury.runs.progress import say, track
+from augury.traces.tokens import TokenisedTrace
+
+__all__ = ["SHARD_BYTES", "extract"]
+
+SHARD_BYTES = 64 * 2**20
+"""A shard is closed once it holds this much: the most work that a kill can lose."""
+
+
+def extract(
+    loaded: LoadedModel,
+    traces: Sequence[TokenisedTrace],
+    plan: ReadingPlan,
+    path: Path,
+    *,
+    facts: Mapping[str, object] | None = None,
+) -> Store:
+    """Run the model over every trace and keep what the plan names.
+
+    An interrupted extraction continues when called again with the same arguments, and ends with
+    the same files as one that was never interrupted, unless the device ran out of memory on the
+    way: then the batch budget is halved for what remains, which is said and recorded.
+
+    Args:
+        loaded: Must hold every block that the plan needs; needs no head.
+        traces: None longer than the model's context. Their order numbers the store's traces.
+        plan: What to keep.
+        path: Folder of the store; created, continued, or reused if finished.
+        facts: What else must be equal for the store to be reused, e.g. the template's hash.
+
+    Raises:
+        ConfigError: A store with other settings is there; a site is not loaded; float16 overflows.
+        DataError: No rows to read, or a trace longer than the context.
+        CheckFailed: A state is not finite, or a site was not read exactly once.
+        Busy: Another process is writing this store.
+        StorageError: The disk is full or failed. Finished shards are kept.
+    """
+    header = _header(loaded, traces, plan, facts or {})
+    with exclusive(lock_path(path)):
+        stored = read_header(path)
+        if stored is None:
+            write_header(path, header)
+        else:
+            refuse_other(path, stored, header)
+        remove_temporaries(path / "shards")
+        done = finished_shards(path, header)
+        todo = [shard for shard in range(len(header.shards)) if shard not in done]
+        reading = _Reading(loaded, traces, plan, path, Journal(journal_path(path)))
+        for shard in track(todo, what="reading hidden states", unit="shard"):
+            reading.write(shard, header.shards[shard])
+    return Store.open(path)
+
+
+def _header(
+    loaded: LoadedModel,
+    traces: Sequence[TokenisedTrace],
+    plan: ReadingPlan,
+    facts: Mapping[str, object],
+) -> Header:
+    _check_readable(loaded, traces, plan)
+    rows = [planned_rows(trace, plan.rows) for trace in traces]
+    if not sum(map(len, rows)):
+        raise DataError(
+            "traces",
+            found=f"{len(traces)} traces without a row to read",
+            expected="at least one token of a completion",
+        )
+    dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
+    width = int(loaded.blocks.config.hidden_size) * dtype.itemsize * len(plan.sites)
+    lengths = [len(trace.ids) for trace in traces]
+    batches = plan_batches(lengths, plan.batch_tokens)
+    shards = plan_shards(batches, [len(kept) * width for kept in rows], SHARD_BYTES)
+    fields = {
+        "format": FORMAT,
+        "identity": loaded.identity,
+        "plan": plan.model_dump(mode="json"),
+        "traces": {"count": len(traces), "content": _content(traces)},
+        "facts": dict(facts),
+    }
+    return Header(
+        fields=plain(fields),  # type: ignore[arg-type]
+        dtype=str(dtype).removeprefix("torch."),
+        firsts=[len(trace.ids) - len(kept) for trace, kept in zip(traces, rows, strict=True)],
+        lengths=lengths,
+        shards=[list(members) for members in shards],
+    )
+
+
+def _check_readable(
+    loaded: LoadedModel, traces: Sequence[TokenisedTrace], plan: ReadingPlan
+) -> None:
+    sites_in_order(plan.sites, depth=loaded.depth)
+    have = len(loaded.blocks.layers)
+    sites_in_order([site for site in plan.sites if site != "final"], depth=have)
+    if "final" in plan.sites and have < loaded.depth:
+        raise ConfigError(
+            "site 'final'",
+            found=f"a model loaded with {have} of its {loaded.depth} blocks",
+            fix="load all blocks",
+        )
+    for trace in traces:
+        if len(trace.ids) > loaded.context:
+            raise DataError(
+                f"trace {trace.trace_id!r}",
+                found=f"{len(trace.ids)} tokens",
+                expected=f"at most the model's context of {loaded.context}",
+                fix="cut it or split it into windows (fit_to_context)",
+            )
+
+
+def _content(traces: Sequence[TokenisedTrace]) -> str:
+    total = xxhash.xxh3_128()
+    for trace in traces:
+        name = trace.trace_id.encode("utf-8", "surrogatepass")
+        total.update(b"%d %d %d %d\0" % (len(name), len(trace.ids), trace.first_row, trace.part))
+        total.update(name)
+        total.update(np.ascontiguousarray(trace.ids, dtype=np.int32).tobytes())
+    return total.hexdigest()
+
+
+@dataclass
+class _Reading:
+    """One extraction under way."""
+
+    loaded: LoadedModel
+    traces: Sequence[TokenisedTrace]
+    plan: ReadingPlan
+    path: Path
+    journal: Journal
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        halved = [
+            record["batch_tokens"]
+            for record in read_journal(self.journal.path)
+            if "batch_tokens" in record
+        ]
+        self.budget = min([self.plan.batch_tokens, *halved])
+
+    def write(self, shard: int, members: Sequence[int]) -> None:
+        """Read one shard and make it durable: first its file, then its journal line."""
+        rows = {trace: planned_rows(self.traces[trace], self.plan.rows) for trace in members}
+        parts = self._all_parts(members, rows)
+        ordered = sorted(members)
+        tensors = {
+            site: torch.cat([parts[trace][site] for trace in ordered]) for site in self.plan.sites
+        }
+        counts = [len(rows[trace]) for trace in ordered]
+        tensors["trace"] = torch.from_numpy(np.repeat(np.array(ordered, dtype=np.int32), counts))
+        tensors["token"] = torch.from_numpy(np.concatenate([rows[trace] for trace in ordered]))
+        target = shard_path(self.path, shard)
+        with replacing(target) as temporary:
+            save_file(tensors, temporary)
+        record = ShardRecord(
+            shard=shard,
+            bytes=target.stat().st_size,
+            xxh3=file_checksum(target),
+            rows=sum(counts),
+            traces=ordered,
+        )
+        self.journal.append({name: getattr(record, name) for name in ShardRecord.__slots__})
+
+    def _all_parts(
+        self, members: Sequence[int], rows: dict[int, np.ndarray]
+    ) -> dict[int, dict[str, torch.Tensor]]:
+        while True:
+            try:
+                return dict(self._parts(members, rows))
+            except torch.OutOfMemoryError as error:
+                self._halve(max(len(self.traces[trace].ids) for trace in members), error)
+
+    def _parts(
+        self, members: Sequence[int], rows: dict[int, np.ndarray]
+    ) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+        # A trace without rows needs no forward pass, but its batch mates must not notice.
+        for batch in plan_batches([len(self.traces[trace].ids) for trace in members], self.budget):
+            names = [members[index] for index in batch]
+            kept = [rows[name] for name in names]
+            ids = [self.traces[name].ids for name in names]
+            states = {
+                site: self._stored(site, value, names, kept)
+                for site, value in read_rows(self.loaded, ids, kept, self.plan.sites).items()
+            }
+            sizes = [len(one) for one in kept]
+            split = {site: value.split(sizes) for site, value in states.items()}
+            for position, name in enumerate(names):
+                yield name, {site: pieces[position] for site, pieces in split.items()}
+
+    def _stored(
+        self, site: str, value: torch.Tensor, names: list[int], kept: list[np.ndarray]
+    ) -> torch.Tensor:
+        """On the CPU, in the stored number type, and finite in it."""
+        if not bool(torch.isfinite(value).all()):
+            raise CheckFailed(
+                f"site {site}, {self._place(value, names, kept)}",
+                found="states that are not finite",
+                fix="run the model in float32 or bfloat16, and check its weights",
+            )
+        if self.plan.dtype == "as-computed":
+            return value.cpu()
+        target: torch.dtype = getattr(torch, self.plan.dtype)
+        cast = value.to(target)
+        if not bool(torch.isfinite(cast).all()):
+            raise ConfigError(
+                f"reading.dtype: site {site}, {self._place(cast, names, kept)}",
+                found=f"a state of size {float(value.abs().max()):.4g}",
+                expected=f"at most {torch.finfo(target).max:.0f}, the largest {self.plan.dtype}",
+                fix="set the plan's dtype to bfloat16 or float32",
+            )
+        return cast.cpu()
+
+    def _place(self, value: torch.Tensor, names: list[int], kept: list[np.ndarray]) -> str:
+        bad = np.flatnonzero(~torch.isfinite(value).all(dim=1).cpu().numpy())
+        which = np.repeat(np.arange(len(names)), [len(one) for one in kept])
+        first = which[bad[0]]
+        tokens = np.concatenate(kept)[bad[which[bad] == first]]
+        trace = self.traces[names[first]].trace_id
+        return f"trace {trace!r}, tokens [{tokens[0]}, {tokens[-1] + 1}), {len(bad)} rows"
+
+    def _halve(self, longest: int, error: BaseException) -> None:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if self.budget <= longest:
+            raise ConfigError(
+                "reading.batch_tokens",
+                found=f"out of memory with one trace of up to {longest} tokens at a time",
+                expected="a device that holds the model and one trace",
+                fix="cut or window long traces, read fewer sites, or use another device",
+            ) from error
+        self.budget = max(longest, self.budget // 2)
+        say(f"out of memory: reading goes on with {self.budget} tokens at a time")
+        self.journal.append({"batch_tokens": self.budget, "why": "out of memory"})

@@ -1,0 +1,197 @@
+"""What a store folder holds, and the header that says what may be in it.
+
+store.json         header: what determines every value, which rows there are, and where
+shards/00000.safetensors   per site [row, hidden], plus `trace` and `token` [row]
+journal.jsonl      one durable line per finished shard, and per halved batch budget
+lock               held by the one writer
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from augury.config import difference_table, fingerprint
+from augury.errors import ConfigError, MissingInput, StorageError
+from augury.runs.atomic import storage_error, write_json
+from augury.runs.journal import read_journal
+
+__all__ = [
+    "FORMAT",
+    "Header",
+    "ShardRecord",
+    "file_checksum",
+    "finished_shards",
+    "journal_path",
+    "lock_path",
+    "read_header",
+    "refuse_other",
+    "shard_path",
+    "write_header",
+]
+
+FORMAT = 1
+"""Raised when the layout, or the values that a reading gives, change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Written once, before the first shard."""
+
+    fields: dict[str, Any]
+    """All that can change a value: model identity, plan, traces, facts, format."""
+
+    dtype: str
+    """Number type of the stored states, e.g. `bfloat16`."""
+
+    firsts: list[int]
+    """Index of the first kept token of each trace, from 0."""
+
+    lengths: list[int]
+    """Tokens of each trace; tokens from `firsts` to here are kept."""
+
+    shards: list[list[int]]
+    """Positions of the traces in each shard, in the order in which they are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """A finished shard, as the journal knows it."""
+
+    shard: int
+    """Its number, from 0."""
+
+    bytes: int
+    """Size of its file."""
+
+    xxh3: str
+    """xxh3_128 of its file, 32 hex digits."""
+
+    rows: int
+    """Rows in it."""
+
+    traces: list[int]
+    """Positions of its traces, ascending."""
+
+
+def shard_path(store: Path, shard: int) -> Path:
+    """File of one shard."""
+    return store / "shards" / f"{shard:05d}.safetensors"
+
+
+def journal_path(store: Path) -> Path:
+    """File of finished work."""
+    return store / "journal.jsonl"
+
+
+def lock_path(store: Path) -> Path:
+    """File that the writer holds."""
+    return store / "lock"
+
+
+def write_header(store: Path, header: Header) -> None:
+    """Write `store.json` atomically, with its own checksum.
+
+    Raises:
+        CannotCreate: The folder cannot be created.
+        StorageError: The disk is full or failed.
+    """
+    body = {
+        "fields": header.fields,
+        "dtype": header.dtype,
+        "firsts": header.firsts,
+        "lengths": header.lengths,
+        "shards": header.shards,
+    }
+    write_json(store / "store.json", {"checksum": fingerprint(body), **body})
+
+
+def read_header(store: Path) -> Header | None:
+    """The header, or None where there is no store.
+
+    Raises:
+        StorageError: It is damaged.
+    """
+    path = store / "store.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        text = ""
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
+        body = json.loads(text)
+        stored = body.pop("checksum")
+        intact = stored == fingerprint(body)
+        header = Header(**body)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        intact = False
+    if not intact:
+        raise StorageError(
+            str(path),
+            found="damaged (its checksum is wrong)",
+            fix="delete the store and extract again",
+        )
+    return header
+
+
+def refuse_other(store: Path, stored: Header, now: Header) -> None:
+    """Refuse to mix two readings in one store.
+
+    Raises:
+        ConfigError: Any field differs; the table says which.
+    """
+    table = difference_table(stored.fields, now.fields)
+    if table:
+        raise ConfigError(
+            f"store {store}",
+            found=f"made with other settings:\n{table}\n",
+            expected="the settings of this run",
+            fix="name another store, or delete this one",
+        )
+
+
+def finished_shards(store: Path, header: Header) -> dict[int, ShardRecord]:
+    """Shards whose journal line is durable and whose file is there in full size.
+
+    Raises:
+        StorageError: The journal is damaged.
+    """
+    done: dict[int, ShardRecord] = {}
+    for record in read_journal(journal_path(store)):
+        if "shard" in record:
+            done[int(record["shard"])] = ShardRecord(**record)
+    return {
+        shard: record
+        for shard, record in sorted(done.items())
+        if shard < len(header.shards) and _has_size(shard_path(store, shard), record.bytes)
+    }
+
+
+def file_checksum(path: Path) -> str:
+    """xxh3_128 of a file, 32 hex digits.
+
+    Raises:
+        MissingInput: It is gone.
+        StorageError: It cannot be read.
+    """
+    total = xxhash.xxh3_128()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                total.update(block)
+    except FileNotFoundError as error:
+        raise MissingInput(str(path), found="the shard is gone", fix="extract again") from error
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return total.hexdigest()
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size

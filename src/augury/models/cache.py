@@ -1,0 +1,77 @@
+"""Keys and values of running sequences, in buffers that grow in steps and lose finished rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from augury.models.blocks import text_config
+
+__all__ = ["growing_cache", "keep_rows"]
+
+_ROOM = 64
+
+
+class _GrowingLayer(DynamicLayer):
+    """Writes new states in place; the library's own layer copies everything at every token."""
+
+    _filled = 0
+    keys: Any
+    values: Any
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        new = key_states.shape[-2]
+        stop = self._filled + new
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.keys, self.values = _room(key_states, stop), _room(value_states, stop)
+        elif stop > self.keys.shape[-2]:
+            self.keys = _moved(self.keys, self._filled, stop)
+            self.values = _moved(self.values, self._filled, stop)
+        self.keys[..., self._filled : stop, :] = key_states
+        self.values[..., self._filled : stop, :] = value_states
+        self._filled = stop
+        return self.keys[..., :stop, :], self.values[..., :stop, :]
+
+    def get_seq_length(self) -> int:
+        return self._filled
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self.keys, self.values = self.keys[rows], self.values[rows]
+
+
+def growing_cache(config: Any) -> DynamicCache:
+    """An empty cache for a model of this config.
+
+    Layers whose attention is a sliding window keep the library's own layer.
+    """
+    cache = DynamicCache(config=text_config(config))
+    cache.layers = [
+        _GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
+    ]
+    return cache
+
+
+def keep_rows(cache: DynamicCache, rows: torch.Tensor) -> None:
+    """Keep only these sequences of the batch, in this order."""
+    layers: list[Any] = cache.layers
+    for layer in layers:
+        if isinstance(layer, _GrowingLayer):
+            layer.keep(rows)
+        else:
+            layer.batch_select_indices(rows)
+
+
+def _room(states: torch.Tensor, stop: int) -> torch.Tensor:
+    shape = (*states.shape[:-2], stop + _ROOM, states.shape[-1])
+    return torch.empty(shape, dtype=states.dtype, device=states.device)
+
+
+def _moved(buffer: torch.Tensor, filled: int, stop: int) -> torch.Tensor:
+    larger = _room(buffer, max(stop, filled + filled // 2))
+    larger[..., :filled, :] = buffer[..., :filled, :]
+    return larger

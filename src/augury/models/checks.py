@@ -1,0 +1,216 @@
+"""The checks of the doctor, one function each.
+
+Distance is the root mean square over tokens of |ours - reference| / |reference|, per token: a few
+tokens with huge states (attention sinks) cannot hide what is wrong elsewhere. The reference is
+transformers, one sequence at a time, eager attention, `output_hidden_states`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from augury.models import generate
+from augury.models.load import LoadedModel
+from augury.models.read import read_rows
+from augury.models.reference import Reference, distance
+from augury.models.sites import parse_site
+from augury.traces.align import place_spans
+from augury.traces.encode import Bos, bos_of
+from augury.traces.sentences import split_sentences
+from augury.traces.tokens import TokenisedTrace
+from augury.traces.trace import Span, Trace
+
+__all__ = [
+    "Check",
+    "Sample",
+    "batched_equals_single",
+    "bos_once",
+    "final_norm_once",
+    "generation_equals_single",
+    "head_reproduces_logits",
+    "layer_index",
+    "span_round_trip",
+    "sub_layers_add_up",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check and its outcome."""
+
+    name: str
+    """What holds if it passed."""
+
+    passed: bool
+    """Whether it does."""
+
+    measured: float | None
+    """Worst value found, in the unit of `bound`; None where nothing was measured."""
+
+    bound: float | None
+    """Largest value that passes."""
+
+    detail: str = ""
+    """Where the worst value was, or what went wrong."""
+
+    def line(self) -> str:
+        """One line for a terminal or a report."""
+        numbers = "" if self.measured is None else f" {self.measured:.2g} (bound {self.bound:.2g})"
+        detail = f": {self.detail}" if self.detail else ""
+        return f"{'ok  ' if self.passed else 'FAIL'} {self.name}{numbers}{detail}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the checks look at."""
+
+    full: LoadedModel
+    """The full model with its head."""
+
+    reader: LoadedModel
+    """The model that the job reads with; may be truncated."""
+
+    sites: tuple[str, ...]
+    """Planned sites, in the order of a forward pass."""
+
+    tokenised: list[TokenisedTrace]
+    """Traces of the job, shortest first."""
+
+    ids: list[np.ndarray]
+    """Their first ids, int32 [token]."""
+
+    references: list[Reference]
+    """What transformers computes for each alone."""
+
+    bound: float
+    """Largest distance that passes."""
+
+
+def _measured(name: str, found: dict[str, float], bound: float) -> Check:
+    place, worst = max(found.items(), key=lambda item: (math.isnan(item[1]), item[1]))
+    return Check(name, worst <= bound, worst, bound, f"worst at {place}")
+
+
+def batched_equals_single(sample: Sample) -> Check:
+    """All of the sample in one padded batch, by the job's reader, against the reference."""
+    rows = [np.arange(len(ids)) for ids in sample.ids]
+    batch = read_rows(sample.reader, sample.ids, rows, sample.sites)
+    sizes = [len(ids) for ids in sample.ids]
+    found = {
+        site: max(
+            distance(ours, reference.site(site))
+            for ours, reference in zip(states.split(sizes), sample.references, strict=True)
+        )
+        for site, states in batch.items()
+    }
+    return _measured("batched equals single", found, sample.bound)
+
+
+def layer_index(sample: Sample) -> Check:
+    """`resid.i` is `hidden_states[i + 1]` and no other; the last block has a check of its own."""
+    reference, ids = sample.references[-1], sample.ids[-1]
+    blocks = range(len(sample.reader.blocks.layers))
+    sites = [f"resid.{block}" for block in blocks if block < sample.full.depth - 1]
+    states = read_rows(sample.reader, [ids], [np.arange(len(ids))], ["embed", *sites])
+    found: dict[str, float] = {}
+    for expected, site in enumerate(["embed", *sites]):
+        distances = [distance(states[site], one) for one in reference.hidden_states]
+        nearest = int(np.argmin(distances))
+        if nearest != expected:
+            detail = f"{site} is hidden_states[{nearest}], not [{expected}]"
+            return Check("layer index", False, distances[expected], sample.bound, detail)
+        found[site] = distances[expected]
+    return _measured("layer index", found, sample.bound)
+
+
+def final_norm_once(sample: Sample) -> Check:
+    """The last block is read before the final norm; `final` after exactly one."""
+    name, ids = "final norm once", sample.ids[-1]
+    last = f"resid.{sample.full.depth - 1}"
+    states = read_rows(sample.full, [ids], [np.arange(len(ids))], [last, "final"])
+    normed = sample.full.blocks.final_norm(states[last])
+    reference = sample.references[-1].hidden_states[-1]
+    found = {
+        f"norm of {last}": distance(normed, reference),
+        "final": distance(states["final"], reference),
+    }
+    if distance(states[last], reference) <= sample.bound:
+        return Check(name, False, 0.0, sample.bound, f"{last} already has the final norm")
+    return _measured(name, found, sample.bound)
+
+
+def head_reproduces_logits(sample: Sample) -> Check:
+    """The head, applied to our state after the final norm, gives the model's own logits."""
+    found = {}
+    for number, (ids, reference) in enumerate(zip(sample.ids, sample.references, strict=True)):
+        states = read_rows(sample.full, [ids], [np.arange(len(ids))], ["final"])["final"]
+        found[f"trace {number}"] = distance(sample.full.blocks.logits(states), reference.logits)
+    return _measured("head reproduces logits", found, sample.bound)
+
+
+def generation_equals_single(sample: Sample) -> Check:
+    """Left-padded prompts, then one token at a time from the cache, against whole sequences."""
+    steps = min(2, min(len(ids) for ids in sample.ids) - 1)
+    prompts = [ids[: len(ids) - steps].tolist() for ids in sample.ids]
+    found: dict[str, float] = {}
+    for step, logits in enumerate(
+        generate.logits_along(
+            sample.full, prompts, [ids[len(ids) - steps :].tolist() for ids in sample.ids]
+        )
+    ):
+        wanted = [
+            reference.logits[len(prompt) - 1 + step]
+            for reference, prompt in zip(sample.references, prompts, strict=True)
+        ]
+        found[f"step {step}"] = distance(logits, torch.stack(wanted))
+    return _measured("generation equals single", found, sample.bound)
+
+
+def sub_layers_add_up(sample: Sample) -> Check:
+    """Input + attention + MLP = output, in every block whose sub-layers are planned."""
+    ids = sample.ids[-1]
+    names = [parse_site(site) for site in sample.sites]
+    found: dict[str, float] = {}
+    parts = {name.block for name in names if name.kind in ("attn", "mlp")}
+    for block in sorted(block for block in parts if block is not None):
+        before = "embed" if block == 0 else f"resid.{block - 1}"
+        sites = [before, f"attn.{block}", f"mlp.{block}", f"resid.{block}"]
+        states = read_rows(sample.reader, [ids], [np.arange(len(ids))], sites)
+        total = torch.stack([states[site].float() for site in sites[:3]]).sum(dim=0)
+        found[f"block {block}"] = distance(total, states[sites[3]])
+    return _measured("sub-layers add up", found, sample.bound)
+
+
+def bos_once(sample: Sample, rule: Bos) -> Check:
+    """Exactly the BOS that the rule asks for, never two."""
+    tokenizer = sample.full.tokenizer
+    bos = tokenizer.bos_token_id
+    always = rule != "never" and bos is not None and len(bos_of(tokenizer, rule, [])) > 0
+    for trace in sample.tokenised:
+        leading = 0
+        while leading < len(trace.ids) and trace.ids[leading] == bos:
+            leading += 1
+        wrong = leading > 1 or (always and leading == 0) or (rule == "never" and leading > 0)
+        if wrong:
+            detail = f"trace {trace.trace_id!r} begins with {leading} BOS (rule {rule!r})"
+            return Check("bos", False, float(leading), 1.0, detail)
+    return Check("bos", True, None, None, "one in front" if always else "none added")
+
+
+def span_round_trip(sample: Sample, texts: Sequence[Trace]) -> Check:
+    """Spans (sentences where a trace has none) placed on tokens decode to their own text."""
+    by_id = {trace.id: trace for trace in texts}
+    placed = 0
+    for tokenised in sample.tokenised:
+        trace = by_id[tokenised.trace_id]
+        spans = trace.spans or tuple(
+            Span(start, end, "sentence") for start, end in split_sentences(trace.text)
+        )
+        stand_in = Trace(trace.id, trace.group, trace.prompt, trace.completion, spans)
+        placed += len(place_spans(stand_in, tokenised, sample.full.tokenizer))
+    return Check("span round trip", placed > 0, None, None, f"{placed} spans decoded back")

@@ -1,0 +1,122 @@
+"""Reading states while a model runs. The only file that registers hooks.
+
+`capture` is the only way in. Its hooks never change a value, are all removed when it ends or when
+its set-up fails, and every forward pass proves that each of them fired exactly once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from augury.errors import CheckFailed
+from augury.models.blocks import Blocks
+from augury.models.sites import parse_site, sites_in_order
+
+__all__ = ["Capture", "OnValue", "capture"]
+
+OnValue = Callable[[str, torch.Tensor], None]
+"""Called inside the forward pass with a site and its states [sequence, token, hidden]."""
+
+
+class _EverythingRead(Exception):
+    """Leaves the forward pass once the last planned site has been read."""
+
+
+class Capture:
+    """A decoder whose planned sites are being read. Made by `capture`."""
+
+    def __init__(self, decoder: nn.Module, sites: Sequence[str], *, early_exit: bool) -> None:
+        self.sites = tuple(sites)
+        self._decoder, self._early_exit = decoder, early_exit
+        self._fired: Counter[str] = Counter()
+
+    def run(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        position_ids: torch.Tensor,
+    ) -> None:
+        """One forward pass over [sequence, token] inputs, without a cache, without gradients.
+
+        Raises:
+            CheckFailed: A site was not read exactly once.
+        """
+        self._fired.clear()
+        try:
+            with torch.no_grad():
+                self._decoder(
+                    input_ids=input_ids,
+                    attention_mask=attention_mask,
+                    position_ids=position_ids,
+                    use_cache=False,
+                )
+        except _EverythingRead:
+            pass
+        wrong = {site: self._fired[site] for site in self.sites if self._fired[site] != 1}
+        if wrong:
+            raise CheckFailed(
+                "hooks",
+                found=", ".join(f"{site} fired {times} times" for site, times in wrong.items()),
+                expected="every planned site once per forward pass",
+                fix="set module_names in the model's config to the modules that really run",
+            )
+
+    def fired(self, site: str) -> None:
+        """Count one firing; leaves the forward pass when nothing is left to read."""
+        self._fired[site] += 1
+        if self._early_exit and len(self._fired) == len(self.sites):
+            raise _EverythingRead
+
+
+@contextmanager
+def capture(
+    blocks: Blocks, sites: Sequence[str], on_value: OnValue, *, early_exit: bool = True
+) -> Iterator[Capture]:
+    """Read `sites` in every `Capture.run` inside the block.
+
+    Args:
+        blocks: The model.
+        sites: Places to read; valid for this model.
+        on_value: Takes each site's states. They are what the model computes with: copy or select,
+            never write.
+        early_exit: Compute nothing after the last planned site.
+
+    Raises:
+        ConfigError: A site that this model does not have. No hook is left behind.
+    """
+    ordered = sites_in_order(sites, depth=len(blocks.layers))
+    session = Capture(blocks.decoder, ordered, early_exit=early_exit)
+    with ExitStack() as stack:
+        for site in ordered:
+            stack.callback(_register(blocks, site, session, on_value).remove)
+        yield session
+
+
+def _register(blocks: Blocks, site: str, session: Capture, on_value: OnValue) -> RemovableHandle:
+    name = parse_site(site)
+
+    def take(value: torch.Tensor) -> None:
+        on_value(site, value)
+        session.fired(site)
+
+    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        take(args[0] if args else kwargs["hidden_states"])
+
+    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        take(output[0] if isinstance(output, tuple) else output)
+
+    if name.block is None:
+        if name.kind == "embed":
+            return blocks.layers[0].register_forward_pre_hook(before, with_kwargs=True)
+        return blocks.final_norm.register_forward_hook(after)
+    if name.kind == "resid":
+        return blocks.layers[name.block].register_forward_hook(after)
+    part = blocks.attn(name.block) if name.kind == "attn" else blocks.mlp(name.block)
+    return part.register_forward_hook(after)

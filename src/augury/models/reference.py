@@ -1,0 +1,100 @@
+"""The independent reference: transformers itself, one sequence at a time, eager attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from augury.models.hooks import capture
+from augury.models.load import LoadedModel
+from augury.models.sites import parse_site
+
+__all__ = ["Reference", "distance", "reference_of"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One sequence, as transformers computes it alone."""
+
+    hidden_states: tuple[torch.Tensor, ...]
+    """Each [token, hidden]: the input of block 0, the output of each block but the last, and the
+    state after the final norm."""
+
+    logits: torch.Tensor
+    """[token, vocabulary]."""
+
+    loaded: LoadedModel
+    """The full model."""
+
+    ids: np.ndarray
+    """int32 [token]."""
+
+    def site(self, site: str) -> torch.Tensor:
+        """States at a site [token, hidden].
+
+        transformers shows neither sub-layers nor the last block before the final norm; there the
+        sequence is read alone, by a hook and eager attention.
+        """
+        name = parse_site(site)
+        if name.kind == "embed":
+            return self.hidden_states[0]
+        if name.kind == "final":
+            return self.hidden_states[-1]
+        if name.kind == "resid" and name.block is not None and name.block < self.loaded.depth - 1:
+            return self.hidden_states[name.block + 1]
+        return _read_alone(self.loaded, self.ids, site)
+
+
+def reference_of(loaded: LoadedModel, ids: np.ndarray) -> Reference:
+    """Run one sequence through the whole model: no padding, no mask, no cache, no hook of ours."""
+    with _eager(loaded), torch.no_grad():
+        output = loaded.model(
+            input_ids=_alone(loaded, ids), output_hidden_states=True, use_cache=False
+        )
+    states = tuple(state[0] for state in output.hidden_states)
+    return Reference(states, output.logits[0], loaded, ids)
+
+
+def distance(ours: torch.Tensor, reference: torch.Tensor) -> float:
+    """Root mean square over rows of |ours - reference| / |reference|; both [row, hidden].
+
+    NaN where a state is not finite, so that no bound is met.
+    """
+    wanted = reference.double()
+    size = wanted.norm(dim=-1)
+    floor = float(size.median()) * 1e-3 + torch.finfo(torch.float32).tiny
+    relative = (ours.double() - wanted).norm(dim=-1) / size.clamp_min(floor)
+    return float(relative.square().mean().sqrt())
+
+
+def _alone(loaded: LoadedModel, ids: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(ids.astype(np.int64))[None].to(loaded.device)
+
+
+def _read_alone(loaded: LoadedModel, ids: np.ndarray, site: str) -> torch.Tensor:
+    found: list[torch.Tensor] = []
+
+    def keep(_site: str, value: torch.Tensor) -> None:
+        found.append(value[0].clone())
+
+    one = _alone(loaded, ids)
+    with _eager(loaded), capture(loaded.blocks, [site], keep) as session:
+        session.run(one, torch.ones_like(one), torch.arange(one.shape[1], device=one.device)[None])
+    return found[0]
+
+
+@contextmanager
+def _eager(loaded: LoadedModel) -> Iterator[None]:
+    model: Any = loaded.model
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    before = inner.config._attn_implementation
+    inner.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        inner.set_attn_implementation(before)

@@ -1,0 +1,130 @@
+"""Sampling: what a prompt gets depends on the seed and its index alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from augury.errors import CheckFailed, DataError
+from augury.models import generate
+from augury.models.generate import Sampling, logits_along, sample, stop_ids
+from augury.models.load import LoadedModel, ModelConfig, load_model
+from augury.models.reference import distance, reference_of
+
+Tiny = Callable[[str], LoadedModel]
+
+
+def test_cached_left_padded_logits_equal_those_of_the_whole_sequence(
+    family: str, tiny: Tiny, sequences: list[np.ndarray]
+) -> None:
+    loaded = tiny(family)
+    forced = np.random.default_rng(3).integers(3, 64, (5, 4)).tolist()
+    wanted = [
+        reference_of(loaded, np.r_[ids, more]).logits[len(ids) - 1 :]
+        for ids, more in zip(sequences, forced, strict=True)
+    ]
+    for step, logits in enumerate(logits_along(loaded, [s.tolist() for s in sequences], forced)):
+        assert distance(logits, torch.stack([one[step] for one in wanted])) < 5e-6
+
+
+@pytest.mark.parametrize("family_name", ["llama", "mistral", "gpt2"])
+def test_greedy_continuations_equal_the_argmax_of_whole_sequences(
+    family_name: str, tiny: Tiny, sequences: list[np.ndarray]
+) -> None:
+    loaded = tiny(family_name)
+    prompts = [ids.tolist() for ids in sequences]
+    settings = Sampling(temperature=0, max_new_tokens=12)
+    for prompt, generation in zip(prompts, sample(loaded, prompts, settings=settings), strict=True):
+        ids = list(prompt)
+        for _ in range(12):
+            best = int(reference_of(loaded, np.array(ids)).logits[-1].argmax())
+            if best == 2:
+                break
+            ids.append(best)
+        assert generation.ids == ids[len(prompt) :]
+        assert generation.finish == ("stop" if len(ids) < len(prompt) + 12 else "length")
+
+
+def test_the_trained_model_continues_the_same_in_any_batch(augury_data: Path) -> None:
+    loaded = load_model(ModelConfig(name=f"{augury_data}/model_stories260k", device="cpu"))
+    starts = ["Once upon a time", "Lily saw", "The big dog was very", "One day"] * 3
+    prompts = [loaded.tokenizer(text)["input_ids"] for text in starts]
+    settings = Sampling(max_new_tokens=24, seed=7)
+    together = sample(loaded, prompts, settings=settings)
+    narrow = sample(loaded, prompts, settings=settings.model_copy(update={"batch_tokens": 64}))
+    assert together == narrow == sample(loaded, prompts, settings=settings)
+    # The same prompt at another index, or under another seed, is another draw.
+    assert len({tuple(one.ids) for one in together}) == len(starts)
+    assert together != sample(loaded, prompts, settings=settings.model_copy(update={"seed": 8}))
+
+
+def test_dropping_finished_rows_changes_nothing(
+    tiny: Tiny, sequences: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [ids.tolist() for ids in sequences] * 8
+    settings = Sampling(max_new_tokens=30, temperature=1.5)
+    for family in ("llama", "gemma2"):
+        dropped = sample(tiny(family), prompts, settings=settings)
+        with monkeypatch.context() as patch:
+            patch.setattr(generate, "_DROP_BELOW", 0.0)
+            assert sample(tiny(family), prompts, settings=settings) == dropped
+        assert {"stop", "length"} == {one.finish for one in dropped}
+
+
+def test_continuations_end_at_the_limit_or_the_context(tiny: Tiny) -> None:
+    loaded = replace(tiny("llama"), context=10)
+    never = replace(loaded, tokenizer=type("T", (), {"eos_token_id": None}))
+    never.model.generation_config.eos_token_id = None
+    try:
+        blocks = replace(never.blocks, config=type("C", (), {"eos_token_id": None}))
+        never = replace(never, blocks=blocks)
+        assert stop_ids(never) == frozenset()
+        found = sample(never, [[1] * 3, [1] * 9], settings=Sampling(max_new_tokens=4))
+    finally:
+        loaded.model.generation_config.eos_token_id = 2
+    assert [len(one.ids) for one in found] == [4, 1]
+    assert {one.finish for one in found} == {"length"}
+
+
+def test_draws_follow_the_models_distribution() -> None:
+    p = np.array([0.0, 0.5, 0.2, 0.0, 0.25, 0.05, 0.0])
+    logits = torch.from_numpy(np.log(np.maximum(p, 1e-300))).clamp_min(-1e4).expand(4000, -1)
+    uniforms = np.random.default_rng(0).random(4000)
+    drawn = generate._draw(logits, uniforms, Sampling())
+    counts = np.bincount(drawn, minlength=7)
+    assert (counts[p == 0] == 0).all()
+    assert stats.chisquare(counts[p > 0], p[p > 0] * 4000).pvalue > 1e-3
+    hot = np.bincount(generate._draw(logits, uniforms, Sampling(temperature=0.5)), minlength=7)
+    q = p**2 / (p**2).sum()
+    assert stats.chisquare(hot[p > 0], q[p > 0] * 4000).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("uniform", [0.0, np.nextafter(1.0, 0.0)])
+def test_the_ends_of_the_unit_interval_never_draw_an_impossible_token(uniform: float) -> None:
+    logits = torch.tensor([[-1e4, 0.0, 0.0, -1e4]])
+    assert generate._draw(logits, np.array([uniform]), Sampling())[0] in (1, 2)
+
+
+def test_top_p_keeps_the_fewest_tokens_that_hold_it() -> None:
+    p = torch.tensor([[0.1, 0.4, 0.3, 0.2]])
+    kept = generate._nucleus(p, 0.6) > 0
+    assert kept.tolist() == [[False, True, True, False]]
+    assert (generate._nucleus(p, 0.7 + 1e-6) > 0).tolist() == [[False, True, True, True]]
+    assert (generate._nucleus(p, 1e-9) > 0).tolist() == [[False, True, False, False]]
+
+
+@pytest.mark.parametrize("prompt", [[], [1] * 64])
+def test_a_prompt_to_which_nothing_can_be_added_is_refused(tiny: Tiny, prompt: list[int]) -> None:
+    with pytest.raises(DataError, match="prompt 1"):
+        sample(tiny("llama"), [[1], prompt], settings=Sampling())
+
+
+def test_logits_that_are_not_numbers_stop_the_job() -> None:
+    with pytest.raises(CheckFailed, match="not finite"):
+        generate._draw(torch.tensor([[0.0, float("nan")]]), np.array([0.5]), Sampling())
