@@ -1,0 +1,1 @@
+"""Judging: metrics, intervals, permutation nulls, and the contract that no number escapes."""

@@ -1,0 +1,128 @@
+"""OpenedCell: what one cell shows by itself, before it is compared with anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from augury.evaluate.calibrate import Platt, fit_platt
+from augury.evaluate.cells import TEST, TRAIN, VALIDATION, SplitRows, split_rows
+from augury.evaluate.metrics import (
+    accuracy,
+    auroc_of,
+    average_precision_of,
+    balanced_accuracy,
+    best_f1_threshold,
+    brier,
+    expected_calibration_error,
+    f1,
+    recall_at_fpr_of,
+)
+from augury.evaluate.ranking import rank_rows
+from augury.evaluate.records import CellScores, SplitScores
+from augury.evaluate.score import Score
+from augury.evaluate.verdict import insufficiency
+
+__all__ = ["OpenedCell", "open_cell"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedCell:
+    """A cell with its splits scored. Threshold and calibration come from validation alone."""
+
+    cell: CellScores
+    """The cell as it was given."""
+
+    rows: SplitRows
+    """Its test rows."""
+
+    train: SplitScores
+    """Scores on train rows."""
+
+    validation: SplitScores
+    """Scores on validation rows."""
+
+    test: SplitScores
+    """Scores on test rows."""
+
+    threshold: Score
+    """Best F1 on validation."""
+
+    calibration: Platt | None
+    """Score to probability, fitted on validation."""
+
+    brier: Score
+    """Of the calibrated probabilities on test."""
+
+    calibration_error: Score
+    """Of the calibrated probabilities on test."""
+
+    lack: str
+    """Why the rows cannot carry a verdict; empty where they can."""
+
+    baselines: Mapping[str, SplitRows]
+    """The same test rows with a baseline's scores instead of the probe's, by baseline."""
+
+
+def open_cell(cell: CellScores) -> OpenedCell:
+    """Score every split of a cell, with threshold and calibration chosen on validation."""
+    parts = [split_rows(cell, split) for split in (TRAIN, VALIDATION, TEST)]
+    _, chooser, rows = parts
+    threshold = best_f1_threshold(chooser.labels, chooser.scores)
+    calibration = fit_platt(chooser.labels, chooser.scores)
+    train, validation, test = (_split_scores(part, threshold) for part in parts)
+    error, gap = _calibrated(rows, calibration)
+    return OpenedCell(
+        cell,
+        rows,
+        train,
+        validation,
+        test,
+        threshold,
+        calibration,
+        error,
+        gap,
+        insufficiency(train, validation, test),
+        _baseline_rows(cell, rows),
+    )
+
+
+def _split_scores(rows: SplitRows, threshold: Score) -> SplitScores:
+    ranking = rank_rows(rows.labels, rows.scores)
+    no_threshold = Score.undefined("no threshold: validation has no positive row")
+    at_threshold = [no_threshold] * 3
+    if threshold.value is not None:
+        at_threshold = [
+            metric(rows.labels, rows.scores, threshold=threshold.value)
+            for metric in (f1, accuracy, balanced_accuracy)
+        ]
+    return SplitScores(
+        rows=len(rows.labels),
+        groups=len(np.unique(rows.groups)),
+        positive_groups=len(np.unique(rows.groups[rows.labels])),
+        positives=int(np.count_nonzero(rows.labels)),
+        average_precision=average_precision_of(ranking),
+        auroc=auroc_of(ranking),
+        f1=at_threshold[0],
+        accuracy=at_threshold[1],
+        balanced_accuracy=at_threshold[2],
+        recall_at_1pct_fpr=recall_at_fpr_of(ranking, rate=0.01),
+    )
+
+
+def _baseline_rows(cell: CellScores, rows: SplitRows) -> dict[str, SplitRows]:
+    at = np.flatnonzero(cell.split == TEST)
+    return {name: replace(rows, scores=given[at]) for name, given in cell.baselines.items()}
+
+
+def _calibrated(rows: SplitRows, calibration: Platt | None) -> tuple[Score, Score]:
+    if calibration is None:
+        none = Score.undefined("no calibration: validation has one class only")
+        return none, none
+    probability = calibration.probability(rows.scores)
+    return (
+        brier(rows.labels, probability),
+        expected_calibration_error(rows.labels, probability),
+    )

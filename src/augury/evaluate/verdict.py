@@ -1,0 +1,86 @@
+"""The closed list of verdicts, and the rule that picks one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from augury.evaluate.intervals import FEWEST_GROUPS
+from augury.evaluate.records import BaselineResult, SplitScores
+
+__all__ = [
+    "BEYOND_BASELINES",
+    "EXPLAINED_BY",
+    "FEWEST_POSITIVES",
+    "INSUFFICIENT",
+    "NOT_PREDICTIVE",
+    "Verdict",
+    "best_baseline",
+    "insufficiency",
+    "verdict_of",
+]
+
+BEYOND_BASELINES = "predictive beyond baselines"
+EXPLAINED_BY = "predictive, explained by "
+NOT_PREDICTIVE = "not predictive"
+INSUFFICIENT = "insufficient data"
+FEWEST_POSITIVES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A conclusion and the evidence for it."""
+
+    text: str
+    """One of the constants of this file; `EXPLAINED_BY` is followed by a baseline's name."""
+
+    why: str
+    """The evidence, in a phrase."""
+
+
+def insufficiency(train: SplitScores, validation: SplitScores, test: SplitScores) -> str:
+    """Why these rows cannot carry a verdict; empty where they can."""
+    for name, split in (("train", train), ("validation", validation), ("test", test)):
+        if split.positives in (0, split.rows):
+            which = "no positive" if split.positives == 0 else "no negative"
+            return f"{which} row in {name} ({split.rows} rows)"
+    if test.positives < FEWEST_POSITIVES:
+        return f"{test.positives} positive test rows, at least {FEWEST_POSITIVES} needed"
+    if test.positive_groups < FEWEST_GROUPS:
+        return f"positives in {test.positive_groups} test groups, at least {FEWEST_GROUPS} needed"
+    return ""
+
+
+def best_baseline(baselines: Mapping[str, BaselineResult]) -> str | None:
+    """Name of the baseline with the highest test average precision; the first of equals."""
+    known = {name: b.ap.value for name, b in baselines.items() if b.ap.value is not None}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def verdict_of(
+    lack: str, p_corrected: float | None, baselines: Mapping[str, BaselineResult], alpha: float
+) -> Verdict:
+    """The verdict of one cell.
+
+    `predictive` needs a grid-corrected p of at most alpha. `beyond baselines` needs, for every
+    baseline, a simultaneous lower bound of the paired difference above 0; no correction over
+    baselines is due because all of them must be beaten. Otherwise the cell is explained by the
+    best baseline (on test) among those that are not beaten.
+    """
+    if lack or p_corrected is None:
+        return Verdict(INSUFFICIENT, lack or "no permutation p")
+    p = f"corrected p {p_corrected:.3g}"
+    if p_corrected > alpha:
+        return Verdict(NOT_PREDICTIVE, f"{p} above {alpha:g}")
+    unbeaten = {
+        name: result
+        for name, result in baselines.items()
+        if result.difference_low_simultaneous is None or result.difference_low_simultaneous <= 0
+    }
+    if not unbeaten:
+        return Verdict(BEYOND_BASELINES, f"{p}; ahead of every baseline over the whole grid")
+    name = best_baseline(unbeaten) or next(iter(unbeaten))
+    lead = unbeaten[name]
+    bound = lead.difference_low_simultaneous
+    shown = "unknown" if bound is None else f"{bound:+.3f}"
+    return Verdict(f"{EXPLAINED_BY}{name}", f"{p}; lead over {name} at least {shown}")

@@ -1,0 +1,1 @@
+"""Probes on hidden states, and the predictors without hidden states that they have to beat."""

@@ -1,0 +1,142 @@
+"""Minimise many convex problems that share their data, in step, by L-BFGS with line searches.
+
+Every pass evaluates one trial point of each live problem. A problem whose trial is accepted moves
+on, one whose trial is refused shortens its step; those that converged leave, so no problem waits
+for another.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from augury.probes.lbfgs import Memory
+
+__all__ = ["Objective", "Search", "Space"]
+
+_SUFFICIENT = 1e-4
+_MOST_CUTS = 12
+
+
+class Objective(Protocol):
+    """Losses of many columns over shared rows."""
+
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Loss [live] and gradient [live, size] of the given columns at these coefficients."""
+
+
+class Space(Protocol):
+    """Coordinates in which the losses are easy to minimise."""
+
+    @property
+    def stretch(self) -> np.ndarray:
+        """Length of a unit step, float64 [column, size]."""
+
+    def coefficients(self, point: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """From points [live, size] to coefficients."""
+
+    def gradient(self, gradient: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """From gradients by coefficients [live, size] to gradients by points."""
+
+    def point(self, coefficients: np.ndarray) -> np.ndarray:
+        """From coefficients of all columns [column, size] to points."""
+
+
+class Search:
+    """Where every column stands: its point, loss, gradient, direction and step length."""
+
+    def __init__(
+        self, objective: Objective, space: Space, tolerance: float, live: np.ndarray
+    ) -> None:
+        self.objective, self.space, self.tolerance, self.live = objective, space, tolerance, live
+        columns, size = space.stretch.shape
+        self.memory = Memory(columns, size)
+        self.point = np.zeros((columns, size))
+        self.loss = np.zeros(columns)
+        self.gradient = np.zeros((columns, size))
+        self.direction = np.zeros((columns, size))
+        self.step = np.ones(columns)
+        self.cuts = np.zeros(columns, dtype=np.int64)
+        self.norm = np.ones(columns)
+        self.stalled = np.zeros(columns, dtype=bool)
+        self.passes = 0
+
+    def begin(self, intercept: np.ndarray, start: np.ndarray | None) -> None:
+        """Evaluate the intercept-only model, and `start` where it is lower."""
+        zero = np.zeros_like(self.point)
+        zero[:, -1] = intercept
+        live = self.live
+        if not len(live):
+            return
+        self.point = self.space.point(zero)
+        self.loss[live], self.gradient[live] = self._evaluate(self.point[live], live)
+        self.norm[live] = np.maximum(np.linalg.norm(self.gradient[live], axis=1), 1e-30)
+        if start is not None:
+            point = self.space.point(start)
+            loss, gradient = self._evaluate(point[live], live)
+            better = loss < self.loss[live]
+            at = live[better]
+            self.point[at], self.loss[at] = point[at], loss[better]
+            self.gradient[at] = gradient[better]
+        self._redirect(live)
+
+    def run(self, max_passes: int) -> None:
+        """Advance until no column is live, or the reads are used up."""
+        while len(self.live) and self.passes < max_passes:
+            self.advance()
+
+    def advance(self) -> None:
+        """Read the rows once at the trial point of every live column."""
+        live = self.live
+        trial = self.point[live] + self.step[live, None] * self.direction[live]
+        loss, gradient = self._evaluate(trial, live)
+        slope = np.einsum("cs,cs->c", self.gradient[live], self.direction[live])
+        after = np.einsum("cs,cs->c", gradient, self.direction[live])
+        accepted = self._accepts(loss, slope, after)
+        at = live[accepted]
+        self.memory.push(
+            at, trial[accepted] - self.point[at], gradient[accepted] - self.gradient[at]
+        )
+        self.point[at], self.loss[at] = trial[accepted], loss[accepted]
+        self.gradient[at] = gradient[accepted]
+        self._shorten(live[~accepted], loss[~accepted], slope[~accepted])
+        self._redirect(at)
+
+    def relative_norm(self) -> np.ndarray:
+        """Gradient norm of every column over its norm at the intercept-only model."""
+        return np.asarray(np.linalg.norm(self.gradient, axis=1) / self.norm)
+
+    def _evaluate(self, point: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.passes += 1
+        loss, gradient = self.objective.at(self.space.coefficients(point, columns), columns)
+        return loss, self.space.gradient(gradient, columns)
+
+    def _accepts(self, loss: np.ndarray, slope: np.ndarray, after: np.ndarray) -> np.ndarray:
+        before = self.loss[self.live]
+        enough = loss <= before + _SUFFICIENT * self.step[self.live] * slope
+        # near the optimum float32 losses no longer differ, but slopes still do
+        level = loss <= before + 1e-6 * np.abs(before)
+        return np.asarray(enough | (level & (np.abs(after) <= 0.9 * np.abs(slope))))
+
+    def _shorten(self, columns: np.ndarray, loss: np.ndarray, slope: np.ndarray) -> None:
+        """Cut refused steps to the minimum of a parabola; start afresh, then give up, if stuck."""
+        step = self.step[columns]
+        excess = loss - self.loss[columns] - step * slope
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            best = -slope * step / (2 * excess)
+        self.step[columns] = step * np.clip(np.nan_to_num(best, nan=0.1), 0.1, 0.5)
+        self.cuts[columns] += 1
+        stuck = columns[self.cuts[columns] > _MOST_CUTS]
+        fresh = stuck[self.memory.holds(stuck)]
+        hopeless = stuck[~self.memory.holds(stuck)]
+        self.memory.forget(fresh)
+        self.stalled[hopeless] = True
+        self._redirect(fresh)
+        self.live = self.live[~self.stalled[self.live]]
+
+    def _redirect(self, columns: np.ndarray) -> None:
+        """New directions for these columns; those that converged leave the grid."""
+        self.direction[columns] = self.memory.direction(columns, self.gradient[columns])
+        self.step[columns], self.cuts[columns] = 1.0, 0
+        self.live = self.live[self.relative_norm()[self.live] > self.tolerance]

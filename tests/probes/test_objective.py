@@ -1,0 +1,39 @@
+"""The gradient is the derivative of the loss, in one read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from augury.probes.objective import LogisticObjective, inverse_deviation
+from augury.probes.rows import moments
+from probes.conftest import Planted
+
+
+def objective(data: Planted) -> LogisticObjective:
+    used = np.asarray(data.weights.any(axis=1))
+    total = data.weights.sum(axis=0, dtype=np.float64)
+    facts = moments(data.states, used)
+    return LogisticObjective(data.states, data.labels, data.weights, total, data.l2, used, facts)
+
+
+@pytest.mark.parametrize("shift", [0, 1000], ids=["folded", "centred"])
+def test_loss_and_gradient_agree_with_float64_formulas(planted: Planted, shift: float) -> None:
+    moved = np.round(planted.states * 16) / 16 + np.float32(shift)
+    data = Planted(moved, planted.labels, planted.weights, planted.l2)
+    ours = objective(data)
+    point = np.random.default_rng(0).normal(size=(3, 13)) / 4
+    columns = np.array([0, 2, 3])
+    loss, gradient = ours.at(point, columns)
+    standard = (data.states.astype(np.float64) - ours.facts.mean) * inverse_deviation(ours.facts)
+    for place, column in enumerate(columns):
+        gamma, sign = point[place, :-1], np.where(data.labels[:, column], 1, -1)
+        weight = data.weights[:, column] / ours.total[column]
+        margin = sign * (standard @ gamma + point[place, -1])
+        ridge = data.l2[column] / 2 * gamma @ gamma
+        expected = (weight * np.logaddexp(0, -margin)).sum() + ridge
+        slope = -weight * sign / (1 + np.exp(margin))
+        by_weight = standard.T @ slope + data.l2[column] * gamma
+        assert loss[place] == pytest.approx(expected, rel=1e-5)
+        np.testing.assert_allclose(gradient[place, :-1], by_weight, atol=2e-5)
+        assert gradient[place, -1] == pytest.approx(slope.sum(), abs=1e-5)

@@ -1,0 +1,42 @@
+"""Blocks tile the used rows, and moments are those of NumPy in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from augury.probes.rows import block_rows, blocks, moments
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 1.0])
+def test_blocks_hold_every_used_row_once_and_in_order(share: float) -> None:
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(40_000, 3)).astype(np.float32)
+    used = rng.random(len(states)) < share
+    used[: block_rows(3)] = False
+    pieces = list(blocks(states, used)) if share < 1 else list(blocks(states, used | True))
+    expected = states[used] if share < 1 else states
+    assert len(pieces) > 1
+    np.testing.assert_array_equal(np.concatenate([block for _, block in pieces]), expected)
+    for rows, block in pieces:
+        np.testing.assert_array_equal(states[rows], block)
+
+
+def test_moments_agree_with_numpy_for_arrays_and_tensors() -> None:
+    rng = np.random.default_rng(1)
+    states = (rng.normal(size=(3000, 5)) * [1, 10, 1e-3, 1, 1] + [0, 1e3, 1, -5, 0]).astype(
+        np.float32
+    )
+    used = rng.random(3000) < 0.7
+    chosen = states[used].astype(np.float64)
+    for held in (states, torch.from_numpy(states)):
+        facts = moments(held, used)
+        np.testing.assert_allclose(facts.mean, chosen.mean(0), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(facts.deviation, chosen.std(0), rtol=1e-9)
+        assert facts.rows == used.sum()
+
+
+def test_a_constant_feature_has_deviation_exactly_zero() -> None:
+    states = np.full((5000, 2), [0.1, 12345.678], dtype=np.float32)
+    assert not moments(states, np.ones(5000, bool)).deviation.any()
