@@ -1,0 +1,1 @@
+"""What a person looks at: figures, the coloured token view, tables and pages."""
