@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,3 +124,23 @@ def test_a_span_that_entered_from_the_window_before_has_no_start_there() -> None
     windows = fit_to_context(tokens, 8, overflow="window")
     starts = [place_spans(trace, window, BPE)[0].starts_here for window in windows]
     assert starts == [True] + [False] * (len(windows) - 1) and len(windows) > 1
+
+
+def test_a_window_that_cuts_a_run_of_fallback_bytes_is_still_verified(augury_data: Path) -> None:
+    """Two characters of several bytes each; the window begins inside the first."""
+    from tokenizers import Tokenizer as Core
+    from transformers import PreTrainedTokenizerFast
+
+    core = Core.from_file(str(augury_data / "model_stories260k" / "tokenizer.json"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>")
+    text = "a \u03bc\u2081 is the mean"
+    trace = Trace("t", "g", "", text, (Span(2, len(text), "x"),))
+    whole = tokenise(trace, tokenizer)
+    first = int(np.flatnonzero(whole.starts == 2)[0]) + 1
+    columns = ("ids", "starts", "ends", "special", "role")
+    window = replace(whole, **{name: getattr(whole, name)[first:] for name in columns}, first_row=0)
+    placed = place_spans(trace, window, tokenizer)
+    assert placed[0].first == 0
+    wrong = replace(window, ids=np.roll(window.ids, 1))
+    with pytest.raises(CheckFailed):
+        place_spans(trace, wrong, tokenizer)

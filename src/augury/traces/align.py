@@ -132,8 +132,11 @@ def _same(decoded: str, covered: str) -> bool:
         return True
     head, tail = len(decoded) - len(decoded.lstrip(_BROKEN)), len(decoded.rstrip(_BROKEN))
     if (head or tail < len(decoded)) and head <= tail:
-        # Broken characters at the borders: their tokens cover the whole character.
-        front, back = int(head > 0), int(tail < len(decoded))
-        if decoded[head:tail] == covered[front : len(covered) - back]:
+        # Broken characters at the borders: their tokens cover whole characters, at most one per
+        # byte, and a run of fallback bytes that was cut is broken as a whole.
+        fronts = range(int(head > 0), head + 1)
+        backs = range(int(tail < len(decoded)), len(decoded) - tail + 1)
+        kept = decoded[head:tail]
+        if any(kept == covered[f : len(covered) - b] for f in fronts for b in backs):
             return True
     return unicodedata.normalize("NFC", decoded) == unicodedata.normalize("NFC", covered)

@@ -1,0 +1,81 @@
+"""`augury run`: execute a study, or continue one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from augury.runs.folder import Run
+    from augury.studies.study import Study
+
+__all__ = ["command", "resume_hint"]
+
+_started: list[str] = []
+
+
+def resume_hint() -> str:
+    """How to go on after an interruption."""
+    return f"to go on: {_started[-1]}" if _started else "nothing was started"
+
+
+def command(
+    study: Annotated[str, typer.Argument(help="Name of the study, e.g. backtracking-lag.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML file; the organism's by default.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--override", "-o", help="key=value on top of the config; may be repeated."),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Continue this run ('latest'), or name a new one.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="Execute only this stage.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be executed, and why.")
+    ] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
+) -> None:
+    """Execute a study, or continue one: stages that are done and unchanged are skipped."""
+    from augury.runs.folder import record
+    from augury.runs.progress import say
+    from augury.runs.provenance import provenance
+    from augury.studies.registry import find_study
+
+    recipe = find_study(study)
+    folder = _existing(recipe, runs, run)
+    base = config or (folder.config_path if folder else None)
+    settings = recipe.read_config(base, override or [])
+    if dry_run:
+        _print_plan(recipe, folder, settings, stage)
+        return
+    if folder is None:
+        folder = recipe.start(runs, settings, run)
+    _started.append(f"augury run {study} --run {folder.name} --runs {runs}")
+    say(f"run {folder.path}")
+    record(folder, provenance=provenance())
+    recipe.execute(folder, settings, only=stage)
+    if stage is None:
+        for line in recipe.conclude(folder):
+            print(line)
+
+
+def _existing(recipe: Study[Any], runs: Path, name: str | None) -> Run | None:
+    """The run that is meant; None for one that is still to be made."""
+    if name is None:
+        return None
+    if name == "latest" or "/" in name or (runs / recipe.name / name).is_dir():
+        return recipe.open(runs, name)[0]
+    return None
+
+
+def _print_plan(recipe: Study[Any], folder: Run | None, settings: Any, stage: str | None) -> None:
+    if folder is None:
+        for each in recipe.stages:
+            print(f"{each.name:12} to run   new run")
+        return
+    for planned in recipe.plan(folder, settings, only=stage):
+        print(f"{planned.name:12} {planned.status:8} {planned.why}")

@@ -1,0 +1,1 @@
+"""Studies: recipes with one question each."""

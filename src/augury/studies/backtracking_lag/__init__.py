@@ -1,0 +1,1 @@
+"""The backtracking-lag study."""

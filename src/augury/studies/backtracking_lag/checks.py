@@ -1,0 +1,71 @@
+"""Checks that can be asked for: is the reader right, and do the saved probes score as they say?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from augury.activations.store import Store
+from augury.errors import CheckFailed
+from augury.evaluate.metrics import average_precision
+from augury.evaluate.stored import read_results
+from augury.probes.bundle import load_bundle
+from augury.runs.folder import Run
+from augury.studies.backtracking_lag.activations import STORE, check_reader, load_reader
+from augury.studies.backtracking_lag.config import BacktrackingLagConfig
+from augury.studies.backtracking_lag.evaluation import CELLS, probe_folder
+from augury.studies.backtracking_lag.probes import SCORES
+from augury.studies.backtracking_lag.scores import read_scores
+from augury.studies.backtracking_lag.traces import TOKENS, TRACES, make_traces
+from augury.traces.table import read_traces
+from augury.traces.tokens import read_tokenised
+
+__all__ = ["examine", "verify"]
+
+_EXAMINED = 24
+
+
+def examine(config: BacktrackingLagConfig) -> Sequence[str]:
+    """Run the doctor on a sample of the job, without starting a run.
+
+    Raises:
+        CheckFailed: A check failed; the message names it.
+    """
+    limit = min(_EXAMINED, config.traces.limit or _EXAMINED)
+    small = config.model_copy(update={"traces": config.traces.model_copy(update={"limit": limit})})
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder))
+        make_traces(run, small)
+        traces = {trace.id: trace for trace in read_traces(run.path / TRACES)}
+        parts = read_tokenised(run.path / TOKENS)
+    report = check_reader(load_reader(small), parts, traces, small)
+    report.raise_if_failed()
+    return report.lines()
+
+
+def verify(run: Run, config: BacktrackingLagConfig) -> Sequence[str]:
+    """Load every probe from disk, score the stored states again, and compare average precision.
+
+    Raises:
+        CheckFailed: A score is not the stored one, bit for bit.
+    """
+    store, scores = Store.open(run.path / STORE), read_scores(run.path / SCORES)
+    results = read_results(run.path / CELLS)
+    for result in results:
+        number = config.targets.horizons.index(result.horizon)
+        use = scores.use[result.label][:, number] & (scores.rows["side"] == 2)
+        at = np.flatnonzero(use)
+        folder = run.path / probe_folder(result.label, result.site, result.horizon)
+        probe, _ = load_bundle(folder, model_identity=store.identity)
+        truth = scores.labels[result.label][at, number]
+        found = average_precision(truth, probe.score(store[result.site].torch(at)))
+        if found.value != result.average_precision.value:
+            raise CheckFailed(
+                f"probe {folder}",
+                found=f"test average precision {found.value!r}",
+                expected=f"the stored {result.average_precision.value!r}",
+            )
+    return [f"{len(results)} probes reproduce their stored test score bit for bit"]

@@ -1,0 +1,227 @@
+"""Stage `evaluation`: judge the grid once on the test groups, and bundle the probes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from augury import __version__
+from augury.activations.store import Store
+from augury.evaluate.contract import judge_grid
+from augury.evaluate.metrics import average_precision
+from augury.evaluate.permutation import circular_shift_null
+from augury.evaluate.records import CellResult, CellScores
+from augury.evaluate.stored import write_results
+from augury.evaluate.table import result_row
+from augury.evaluate.tripwires import shuffled_labels_ok
+from augury.models.sites import parse_site
+from augury.plain import fingerprint
+from augury.probes.bundle import Calibration, ProbeCard, save_bundle
+from augury.probes.linear import LinearProbe
+from augury.report.tables import CellValue, write_csv
+from augury.runs.atomic import write_bytes, write_json
+from augury.runs.folder import Run
+from augury.runs.progress import say
+from augury.studies.backtracking_lag.activations import STORE
+from augury.studies.backtracking_lag.config import BacktrackingLagConfig
+from augury.studies.backtracking_lag.probes import SCORES
+from augury.studies.backtracking_lag.scores import Scores, read_scores
+from augury.studies.backtracking_lag.traces import SPLIT
+
+__all__ = [
+    "CELLS",
+    "CSV",
+    "PARQUET",
+    "SUMMARY",
+    "cell_of",
+    "evaluate_cells",
+    "probe_folder",
+    "seed_columns",
+]
+
+CSV, PARQUET = "results/probe_results.csv", "results/probe_results.parquet"
+CELLS, SUMMARY = "results/cells.json", "results/summary.json"
+
+_DO_NOT_USE_FOR = (
+    "Steering, or any claim of cause: only readability was measured. Other models, revisions or "
+    "adapters. Text unlike its training data: it was judged on held-out groups of the same source."
+)
+
+
+def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
+    """Write `probe_results`, the summary and the probe bundles."""
+    scores = read_scores(run.path / SCORES)
+    places = [
+        (label, site, number)
+        for label in config.targets.labels
+        for site in config.reading.sites
+        for number in range(len(config.targets.horizons))
+    ]
+    cells = [cell_of(scores, config, *place) for place in places]
+    settings = config.evaluation
+    say(f"judging {len(cells)} cells on the test groups")
+    results = judge_grid(
+        cells,
+        draws=settings.draws,
+        permutations=settings.permutations,
+        seed=settings.seed,
+        alpha=settings.alpha,
+    )
+    rows = [seed_columns(result) | result_row(result) for result in results]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    write_csv(run.path / CSV, columns, [[row.get(c) for c in columns] for row in rows])
+    write_bytes(run.path / PARQUET, _parquet(rows))
+    write_results(run.path / CELLS, results)
+    summary: dict[str, Any] = {
+        "tripwires": [_shuffled(scores, config, places)],
+        "references": _references(scores, config),
+    }
+    write_json(run.path / SUMMARY, summary)
+    for place, result in zip(places, results, strict=True):
+        _save_probe(run, config, scores, place, result)
+    return {"cells": len(results), "beyond": sum("beyond" in r.verdict for r in results)}
+
+
+def cell_of(
+    scores: Scores, config: BacktrackingLagConfig, label: str, site: str, number: int
+) -> CellScores:
+    """One cell on the rows that it uses."""
+    at = np.flatnonzero(scores.use[label][:, number])
+    baselines = {
+        name: array[at, number] for (of, name), array in scores.baselines.items() if of == label
+    }
+    return CellScores(
+        site=site,
+        horizon=config.targets.horizons[number],
+        label=label,
+        kind=config.targets.kind,
+        labels=scores.labels[label][at, number],
+        scores=scores.probes[label, site][at, number],
+        groups=scores.rows["group"][at],
+        traces=scores.rows["trace"][at],
+        split=scores.rows["side"][at],
+        baselines=baselines,
+    )
+
+
+def seed_columns(result: CellResult) -> dict[str, CellValue]:
+    """The first version's columns, in its order; `val_auc` is the AUROC."""
+    site = parse_site(result.site)
+    return {
+        "layer": result.site if site.block is None else site.block,
+        "lag": result.lag,
+        "train_acc": result.train.accuracy.value,
+        "train_f1": result.train.f1.value,
+        "val_acc": result.validation.accuracy.value,
+        "val_f1": result.validation.f1.value,
+        "val_auc": result.validation.auroc.value,
+        "n_train": result.train.rows,
+        "n_val": result.validation.rows,
+        "pos_ratio_train": result.train.prevalence,
+        "pos_ratio_val": result.validation.prevalence,
+    }
+
+
+def probe_folder(label: str, site: str, horizon: int) -> str:
+    """Where a probe is kept, below the run. Labels are foreign text, so only a slug goes in."""
+    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40]
+    if slug != label:
+        slug = f"{slug}-{fingerprint(label)[:8]}"
+    return f"probes/{slug}/{site}_h{horizon:+d}"
+
+
+def _parquet(rows: list[dict[str, CellValue]]) -> bytes:
+    import io
+
+    table = [{**row, "layer": str(row["layer"])} for row in rows]
+    buffer = io.BytesIO()
+    pl.DataFrame(table, infer_schema_length=None).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _test_rows(scores: Scores, label: str, number: int) -> np.ndarray:
+    return np.flatnonzero(scores.use[label][:, number] & (scores.rows["side"] == 2))
+
+
+def _shuffled(
+    scores: Scores, config: BacktrackingLagConfig, places: list[tuple[str, str, int]]
+) -> dict[str, Any]:
+    """Probes that were trained on rotated labels, on the test rows with the true ones."""
+    labels, values, traces, observed = [], [], [], []
+    for label, site, number in places:
+        at = _test_rows(scores, label, number)
+        truth, score = scores.labels[label][at, number], scores.controls[label, site][at, number]
+        found = average_precision(truth, score)
+        if found.value is None:
+            continue
+        observed.append(found.value)
+        labels.append(truth)
+        values.append(score)
+        traces.append(scores.rows["trace"][at])
+    if not observed:
+        return {"name": "shuffled labels predict nothing", "passed": None, "detail": "no positives"}
+    null = circular_shift_null(
+        labels, values, traces, n=config.evaluation.permutations, seed=config.evaluation.seed + 1
+    )
+    wire = shuffled_labels_ok(np.array(observed), null)
+    return {"name": wire.name, "passed": wire.passed, "detail": wire.detail}
+
+
+def _references(scores: Scores, config: BacktrackingLagConfig) -> dict[str, Any]:
+    """Average precision on test of predictors that were told the truth, by label and horizon."""
+    out: dict[str, Any] = {}
+    for (label, name), array in scores.references.items():
+        values = []
+        for number in range(len(config.targets.horizons)):
+            at = _test_rows(scores, label, number)
+            found = average_precision(scores.labels[label][at, number], array[at, number])
+            values.append(found.value)
+        out.setdefault(label, {})[name] = values
+    return out
+
+
+def _save_probe(
+    run: Run,
+    config: BacktrackingLagConfig,
+    scores: Scores,
+    place: tuple[str, str, int],
+    result: CellResult,
+) -> None:
+    label, site, number = place
+    weight, bias = scores.weights[label, site][number], float(scores.biases[label, site][number])
+    split = json.loads((run.path / SPLIT).read_text(encoding="utf-8"))
+    store = Store.open(run.path / STORE)
+    row = result_row(result)
+    identity, calibrated = store.identity, result.calibration
+    card = ProbeCard(
+        site=site,
+        horizon=result.horizon,
+        lag=result.lag,
+        target=config.targets.kind,
+        label=label,
+        model_name=config.model.name,
+        model_revision=config.model.revision,
+        model_identity=identity,
+        tokenizer_hash=identity["tokenizer"],
+        dtype=str(store.dtype).removeprefix("torch."),
+        threshold=result.threshold.value,
+        calibration=Calibration(slope=calibrated.slope, intercept=calibrated.intercept)
+        if calibrated
+        else None,
+        scores={key: value for key, value in row.items() if value is not None},
+        training_data={
+            "source": config.traces.source,
+            "written_by": config.traces.written_by or config.traces.source,
+            "on_policy": config.on_policy,
+        },
+        split_groups={side: fingerprint(sorted(groups)) for side, groups in split.items()},
+        do_not_use_for=_DO_NOT_USE_FOR,
+        augury_version=__version__,
+    )
+    save_bundle(
+        run.path / probe_folder(label, site, result.horizon), LinearProbe(weight, bias), card
+    )

@@ -1,0 +1,74 @@
+"""Study: a recipe with one question, its config, its stages and its conclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from augury.config import Config, load_config
+from augury.runs.folder import Run, create_run, open_run, stored_config_text
+from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
+
+__all__ = ["Study", "configs_folder"]
+
+C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class Study(Generic[C]):
+    """What `augury run NAME` executes."""
+
+    name: str
+    question: str
+    """The question in one sentence."""
+
+    config: type[C]
+    stages: tuple[Stage[C], ...]
+    """In order; each names the stages whose outputs it reads."""
+
+    conclude: Callable[[Run], Sequence[str]]
+    """Lines to print when the run is complete: the verdict, and where the report is."""
+
+    examine: Callable[[C], Sequence[str]]
+    """Check, on a sample of the job, that what would be read is what the model computes; lines."""
+
+    verify: Callable[[Run, C], Sequence[str]]
+    """Reproduce the stored test scores from the saved probes; lines."""
+
+    default: str = "organism"
+    """Config that is used when none is named: `configs/<study>/<default>.yaml`."""
+
+    def read_config(self, path: Path | None, overrides: Sequence[str]) -> C:
+        """The config at `path`, or the default one, with overrides."""
+        return load_config(self.config, path or self.default_config(), overrides)
+
+    def default_config(self) -> Path:
+        """Where the default config is."""
+        return configs_folder() / self.name / f"{self.default}.yaml"
+
+    def start(self, root: Path, config: C, name: str | None) -> Run:
+        """Create the folder of a new run."""
+        return create_run(root, self.name, config, name)
+
+    def open(self, root: Path, name: str) -> tuple[Run, C]:
+        """An existing run and the config that it was started with."""
+        run = open_run(root, self.name, name)
+        stored_config_text(run)
+        return run, load_config(self.config, run.config_path)
+
+    def plan(self, run: Run, config: C, *, only: str | None = None) -> list[PlannedStage]:
+        """What executing would do, and why."""
+        return plan_stages(run, config, self.stages, only=only)
+
+    def execute(self, run: Run, config: C, *, only: str | None = None) -> list[StageResult]:
+        """Run the stages that are not done."""
+        return run_stages(run, config, self.stages, only=only)
+
+
+def configs_folder() -> Path:
+    """The folder of configs: inside an installed package, beside `src` in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parents[1] / "configs"

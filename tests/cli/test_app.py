@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from augury.cli.app import app
+
+HEAVY = ("torch", "transformers", "sklearn", "scipy", "plotly", "matplotlib", "polars")
+
+
+def augury(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "augury", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+@pytest.mark.parametrize("statement", ["import augury", "import augury.cli"])
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    code = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_verb_has_help_and_stands_in_the_docs() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        for verb in [name, *(f"{name} {sub}" for sub in getattr(command, "commands", {}))]:
+            assert augury(*verb.split(), "--help").returncode == 0
+            assert f"`augury {verb}" in docs, f"docs/commands.md does not mention: augury {verb}"
+        assert command.help or command.short_help
+
+
+def test_an_unknown_study_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    done = augury("run", "backtracking-leg", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip().startswith("error[2] ") and len(done.stderr.splitlines()) == 1
+    assert "backtracking-lag" in done.stderr
+
+
+def test_a_wrong_key_is_exit_78_and_names_the_nearest(tmp_path: Path) -> None:
+    done = augury("run", "backtracking-lag", "-o", "targets.horizon=[4]", folder=tmp_path)
+    assert done.returncode == 78 and "horizons" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "runs").exists()
+
+
+def test_a_missing_config_is_exit_66(tmp_path: Path) -> None:
+    done = augury("run", "backtracking-lag", "-c", "nowhere.yaml", folder=tmp_path)
+    assert done.returncode == 66 and "nowhere.yaml" in done.stderr
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = augury("run", "backtracking-lag", "--dry-run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    stages = ["traces", "activations", "probes", "evaluation", "figures", "report"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == stages
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_control_characters_never_reach_the_terminal(tmp_path: Path) -> None:
+    done = augury("run", "backtracking-lag", "-c", "a\x1b[31mb.yaml", folder=tmp_path)
+    assert "\x1b" not in done.stderr and done.returncode == 66
+
+
+def test_the_latest_run_of_none_is_missing(tmp_path: Path) -> None:
+    done = augury("run", "backtracking-lag", "--run", "latest", folder=tmp_path)
+    assert done.returncode == 66

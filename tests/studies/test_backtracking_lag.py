@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from augury.runs.folder import Run
+from augury.studies.backtracking_lag.config import BacktrackingLagConfig
+from augury.studies.backtracking_lag.report import conclude
+from augury.studies.backtracking_lag.study import STUDY
+
+SEED_COLUMNS = (
+    "layer,lag,train_acc,train_f1,val_acc,val_f1,val_auc,n_train,n_val,"
+    "pos_ratio_train,pos_ratio_val"
+).split(",")
+SEED_FIGURES = (
+    "heatmap_f1",
+    "heatmap_accuracy",
+    "lineplot_f1",
+    "comparison_metrics",
+    "class_balance",
+    "heatmap_average_precision",
+    "heatmap_auroc",
+    "lineplot_average_precision",
+    "lineplot_auroc",
+)
+
+
+def test_the_table_begins_with_the_columns_of_the_first_version(small_run: Run) -> None:
+    rows = list(csv.reader((small_run.results / "probe_results.csv").open()))
+    assert rows[0][: len(SEED_COLUMNS)] == SEED_COLUMNS
+    assert {"horizon", "verdict", "test_average_precision", "p_corrected"} <= set(rows[0])
+    assert len(rows) == 1 + 3 * 3
+    assert {int(row[1]) for row in rows[1:]} == {-8, -4, 0}
+
+
+def test_every_figure_has_a_page_a_picture_and_its_data(small_run: Run) -> None:
+    for name in SEED_FIGURES:
+        for ending in ("html", "png", "csv"):
+            assert (small_run.figures / f"{name}.{ending}").stat().st_size > 0
+    assert (small_run.figures / "chains.html").stat().st_size > 0
+
+
+def test_no_number_stands_alone(small_run: Run) -> None:
+    """Every judged cell carries groups, interval, baselines, p and verdict, or says why not."""
+    for cell in json.loads((small_run.results / "cells.json").read_text()):
+        assert cell["verdict"] and cell["why"]
+        assert cell["test"]["groups"] > 0 and cell["baselines"]
+        if cell["verdict"] != "insufficient data":
+            assert cell["p_corrected"] is not None and cell["interval"] is not None
+
+
+def test_the_report_answers_the_four_questions(small_run: Run) -> None:
+    report = (small_run.path / "report.md").read_text()
+    for question in ("degrade", "Which sites", "How far ahead", "sweet spot"):
+        assert question in report
+    assert (small_run.path / "report.html").read_text().lower().startswith("<!doctype html>")
+
+
+def test_the_command_ends_with_three_lines_of_verdict_and_the_report(small_run: Run) -> None:
+    lines = conclude(small_run)
+    kinds = [line.split()[0] for line in lines]
+    assert kinds[:4] == ["verdict", "where", "ahead", "beyond"]
+    assert lines[-1].endswith("report.html")
+
+
+def test_a_second_execution_does_nothing(
+    small_run: Run, small_config: BacktrackingLagConfig
+) -> None:
+    assert all(result.skipped for result in STUDY.execute(small_run, small_config))
+
+
+def test_another_label_or_strength_never_reads_the_model_again(
+    small_run: Run, small_config: BacktrackingLagConfig
+) -> None:
+    targets = small_config.targets.model_copy(update={"labels": ("deduction", "backtracking")})
+    plan = STUDY.plan(small_run, small_config.model_copy(update={"targets": targets}))
+    status = {planned.name: planned.status for planned in plan}
+    assert status["activations"] == "done"
+    assert status["probes"] == status["evaluation"] == status["report"] == "to run"
+
+
+def test_another_site_reads_again_and_says_why(
+    small_run: Run, small_config: BacktrackingLagConfig
+) -> None:
+    reading = small_config.reading.model_copy(update={"sites": ("resid.0",)})
+    plan = STUDY.plan(small_run, small_config.model_copy(update={"reading": reading}))
+    by_name = {planned.name: planned for planned in plan}
+    assert by_name["traces"].status == "done"
+    assert by_name["activations"].status == "to run" and "sites" in by_name["activations"].why
+
+
+def test_saved_probes_reproduce_their_test_score_in_a_new_process(small_run: Run) -> None:
+    command = [sys.executable, "-m", "augury", "probes", "verify", str(small_run.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "9 probes reproduce" in done.stdout
+
+
+def test_a_probe_that_was_changed_on_disk_is_refused(small_run: Run, tmp_path: object) -> None:
+    weights = next((small_run.path / "probes").rglob("*.safetensors"))
+    original = weights.read_bytes()
+    try:
+        weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+        command = [sys.executable, "-m", "augury", "probes", "verify", str(small_run.path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 74 and "error[74]" in done.stderr
+    finally:
+        weights.write_bytes(original)
+
+
+@pytest.mark.parametrize("name", ["organism", "stories260k", "llama-3.1-8b", "r1-distill-llama-8b"])
+def test_every_shipped_config_is_valid(name: str) -> None:
+    config = STUDY.read_config(STUDY.default_config().with_name(f"{name}.yaml"), ())
+    assert config.targets.horizons == (16, 12, 8, 4, 0, -4, -8)
+    assert config.on_policy == (name in ("organism", "r1-distill-llama-8b"))
