@@ -20,10 +20,15 @@ def _null(n_cells: int) -> np.ndarray:
 def test_shuffled_labels_pass_inside_the_null_and_trip_when_they_leak() -> None:
     null = _null(20)
     honest = shuffled_labels_ok(np.full(20, 0.1), null)
-    leaking = shuffled_labels_ok(np.append(np.full(19, 0.1), 0.25), null)
+    leaking = shuffled_labels_ok(np.full(20, 0.25), null)
     assert honest.passed and honest.measured > honest.bound
     assert not leaking.passed
-    assert "0.2500" in leaking.detail and "20 cells" in leaking.detail
+    assert "0.2500" in leaking.detail and "20 of 20 cells" in leaking.detail
+
+
+def test_a_direction_that_happens_to_meet_the_event_token_does_not_trip_the_wire() -> None:
+    observed = np.append(np.full(12, 0.1), np.full(8, 0.4))
+    assert shuffled_labels_ok(observed, _null(20)).passed
 
 
 def test_one_of_many_cells_at_its_own_limit_does_not_trip_the_wire() -> None:

@@ -77,19 +77,19 @@ def test_dropping_finished_rows_changes_nothing(
         assert {"stop", "length"} == {one.finish for one in dropped}
 
 
-def test_continuations_end_at_the_limit_or_the_context(tiny: Tiny) -> None:
-    loaded = replace(tiny("llama"), context=10)
-    never = replace(loaded, tokenizer=type("T", (), {"eos_token_id": None}))
-    never.model.generation_config.eos_token_id = None
-    try:
-        blocks = replace(never.blocks, config=type("C", (), {"eos_token_id": None}))
-        never = replace(never, blocks=blocks)
-        assert stop_ids(never) == frozenset()
-        found = sample(never, [[1] * 3, [1] * 9], settings=Sampling(max_new_tokens=4))
-    finally:
-        loaded.model.generation_config.eos_token_id = 2
+def test_continuations_end_at_the_limit_or_the_context(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "stop_ids", lambda loaded: frozenset())
+    short = replace(tiny("llama"), context=10)
+    found = sample(short, [[1] * 3, [1] * 9], settings=Sampling(max_new_tokens=4))
     assert [len(one.ids) for one in found] == [4, 1]
     assert {one.finish for one in found} == {"length"}
+
+
+def test_every_id_that_any_config_calls_an_end_is_an_end(augury_data: Path) -> None:
+    loaded = load_model(ModelConfig(name=f"{augury_data}/model_stories260k", device="cpu"))
+    assert stop_ids(loaded) == {1, 2}
 
 
 def test_draws_follow_the_models_distribution() -> None:

@@ -124,7 +124,7 @@ def test_a_phone_does_not_scroll_sideways(browser: Any, tmp_path: Path) -> None:
     context.close()
 
 
-def test_four_thousand_tokens_and_thirty_sites_redraw_at_once(
+def test_four_thousand_tokens_and_thirty_sites_make_a_small_page(
     watched: Watched, tmp_path: Path
 ) -> None:
     count, sites = 4000, 30

@@ -8,7 +8,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from augury.report.markup import (
@@ -26,6 +26,7 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=40)
 
 @settings(max_examples=80, deadline=None)
 @given(ANY_TEXT)
+@example("</script><!--&amp;")
 def test_json_in_a_page_reads_back_and_can_end_nothing(text: str) -> None:
     block = json_block({"text": text, text: [1.5, None]})
     assert json.loads(block) == {"text": text, text: [1.5, None]}
@@ -39,6 +40,7 @@ def test_json_refuses_nan() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(ANY_TEXT)
+@example("<b>\"'&lt;")
 def test_escaped_html_reads_back_as_the_visible_text(text: str) -> None:
     escaped = html_text(text)
     assert not set(escaped) & set("<>\"'")

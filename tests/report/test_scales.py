@@ -31,7 +31,7 @@ def test_sites_keep_their_order() -> None:
     assert site_axis(["embed", "resid.10", "resid.2"]).names == ("embed", "resid.10", "resid.2")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=8), st.sampled_from([None, 0.0, 0.5])
 )
@@ -47,6 +47,11 @@ def test_a_scale_holds_every_value(values: list[float | None], low: float | None
 def test_small_scores_get_a_small_scale_and_large_ones_end_at_one() -> None:
     assert open_scale("ap", [0.011, 0.043], low=0.0) == Scale("ap", 0.0, 0.045)
     assert open_scale("auroc", [0.6, 0.93], low=0.5) == Scale("auroc", 0.5, 1.0)
+
+
+def test_values_above_the_expected_end_are_never_cut_off() -> None:
+    scale = open_scale("loss", [0.5, 6.9], low=0.0)
+    assert scale.high >= 6.9
 
 
 def test_a_value_under_chance_widens_the_scale() -> None:

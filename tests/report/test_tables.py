@@ -65,3 +65,7 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 def test_the_file_holds_the_text(tmp_path: Path) -> None:
     write_csv(tmp_path / "t.csv", ["a"], [["x\ny"]])
     assert (tmp_path / "t.csv").read_bytes() == b'a\n"x\ny"\n'
+
+
+def test_a_single_empty_cell_is_still_a_row() -> None:
+    assert read(csv_text(["a"], [[None], [1]])) == [["a"], [""], ["1"]]

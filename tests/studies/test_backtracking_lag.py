@@ -30,7 +30,8 @@ SEED_FIGURES = (
 
 
 def test_the_table_begins_with_the_columns_of_the_first_version(small_run: Run) -> None:
-    rows = list(csv.reader((small_run.results / "probe_results.csv").open()))
+    text = (small_run.results / "probe_results.csv").read_text(encoding="utf-8")
+    rows = list(csv.reader(text.splitlines()))
     assert rows[0][: len(SEED_COLUMNS)] == SEED_COLUMNS
     assert {"horizon", "verdict", "test_average_precision", "p_corrected"} <= set(rows[0])
     assert len(rows) == 1 + 3 * 3

@@ -53,7 +53,7 @@ def test_an_empty_chain_names_its_row(tmp_path: Path) -> None:
     data = chains()
     data[4] |= {"reasoning_chain": "", "annotated_chain": ""}
     error = attempt(tmp_path, data)
-    assert error.code == DataError.code and ("causal_4" in str(error) or ":4:" in str(error))
+    assert error.code == DataError.code and "chains.json:5:reasoning_chain" in str(error)
 
 
 def test_a_chain_longer_than_the_context_names_the_ways_out(tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ class Store:
         return asked.astype(np.int64)
 
     def _hidden(self, site: str) -> int:
+        self._check(0)
         with safe_open(shard_path(self.path, 0), framework="pt") as file:
             return int(file.get_slice(site).get_shape()[1])
 

@@ -53,25 +53,29 @@ def shuffled_labels_ok(
     observed: Float[np.ndarray, " cell"],
     null: Float[np.ndarray, "draw cell"],
     *,
-    alpha: float = 0.01,
+    alpha: float = 0.05,
 ) -> Tripwire:
-    """Probes trained on shuffled labels must not predict the true ones.
+    """Probes trained on shuffled labels must not predict the true ones, over the grid as a whole.
+
+    A random direction may line up by chance with the few tokens that start events, and then one
+    cell, or one in two, lies far above its null. A leak lifts all of them: the wire is touched
+    when three quarters of the cells do better than their null.
 
     Args:
         observed: Test average precision, against true labels, of probes trained on shuffled ones.
         null: Average precision of the same scores against rotated labels (`circular_shift_null`).
-        alpha: Chance that an honest grid touches the wire, whatever its size.
+        alpha: Single p at or below which a cell does better than its null.
     """
-    corrected = grid_p_values(observed, null).corrected
-    worst = int(np.argmin(corrected))
-    low, high = null_band(null[:, worst])
+    single = grid_p_values(observed, null).single
+    third = float(np.quantile(single, 0.75))
+    better = int(np.count_nonzero(single <= alpha))
     return Tripwire(
         "shuffled labels predict nothing",
-        bool(corrected[worst] > alpha),
-        float(corrected[worst]),
+        bool(third > alpha),
+        third,
         alpha,
-        f"average precision {observed[worst]:.4f}, null band {low:.4f} to {high:.4f}, "
-        f"smallest corrected p {corrected[worst]:.3g} over {len(observed)} cells",
+        f"{better} of {len(single)} cells better than their null, upper quartile of p {third:.3g}; "
+        f"best average precision {observed.max():.4f}",
     )
 
 

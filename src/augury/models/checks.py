@@ -1,4 +1,4 @@
-"""The checks of the doctor, one function each.
+"""The checks of the doctor, one function each, and the bounds that they apply.
 
 Distance is the root mean square over tokens of |ours - reference| / |reference|, per token: a few
 tokens with huge states (attention sinks) cannot hide what is wrong elsewhere. The reference is
@@ -37,6 +37,12 @@ __all__ = [
     "span_round_trip",
     "sub_layers_add_up",
 ]
+
+NOISE_FACTOR = 2.5
+"""A reading may be this many times as far from the reference as another right reading is."""
+
+LARGEST_BOUND = 0.25
+"""States that rounding alone moves by more than this are no basis for anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,24 @@ class Sample:
     references: list[Reference]
     """What transformers computes for each alone."""
 
-    bound: float
-    """Largest distance that passes."""
+    floor: float
+    """Distance that always passes."""
+
+    def bound(self, site: str) -> float:
+        """Largest distance that passes at a site, or for the logits (`logits`).
+
+        A multiple of the noise between two right readings of the same tokens. Rounding that has
+        grown beyond `LARGEST_BOUND` leaves nothing to check, so such a model does not pass.
+        """
+        noise = max(reference.noise(site) for reference in self.references)
+        return min(LARGEST_BOUND, max(self.floor, NOISE_FACTOR * noise))
 
 
-def _measured(name: str, found: dict[str, float], bound: float) -> Check:
-    place, worst = max(found.items(), key=lambda item: (math.isnan(item[1]), item[1]))
+def _measured(name: str, found: dict[str, tuple[float, float]]) -> Check:
+    """The worst of `found`: per place, the distance and its bound."""
+    place, (worst, bound) = max(
+        found.items(), key=lambda item: (math.isnan(item[1][0]), item[1][0] / item[1][1])
+    )
     return Check(name, worst <= bound, worst, bound, f"worst at {place}")
 
 
@@ -102,13 +120,16 @@ def batched_equals_single(sample: Sample) -> Check:
     batch = read_rows(sample.reader, sample.ids, rows, sample.sites)
     sizes = [len(ids) for ids in sample.ids]
     found = {
-        site: max(
-            distance(ours, reference.site(site))
-            for ours, reference in zip(states.split(sizes), sample.references, strict=True)
+        site: (
+            max(
+                distance(ours, reference.site(site))
+                for ours, reference in zip(states.split(sizes), sample.references, strict=True)
+            ),
+            sample.bound(site),
         )
         for site, states in batch.items()
     }
-    return _measured("batched equals single", found, sample.bound)
+    return _measured("batched equals single", found)
 
 
 def layer_index(sample: Sample) -> Check:
@@ -117,15 +138,15 @@ def layer_index(sample: Sample) -> Check:
     blocks = range(len(sample.reader.blocks.layers))
     sites = [f"resid.{block}" for block in blocks if block < sample.full.depth - 1]
     states = read_rows(sample.reader, [ids], [np.arange(len(ids))], ["embed", *sites])
-    found: dict[str, float] = {}
+    found: dict[str, tuple[float, float]] = {}
     for expected, site in enumerate(["embed", *sites]):
         distances = [distance(states[site], one) for one in reference.hidden_states]
         nearest = int(np.argmin(distances))
         if nearest != expected:
             detail = f"{site} is hidden_states[{nearest}], not [{expected}]"
-            return Check("layer index", False, distances[expected], sample.bound, detail)
-        found[site] = distances[expected]
-    return _measured("layer index", found, sample.bound)
+            return Check("layer index", False, distances[expected], sample.bound(site), detail)
+        found[site] = distances[expected], sample.bound(site)
+    return _measured("layer index", found)
 
 
 def final_norm_once(sample: Sample) -> Check:
@@ -135,55 +156,53 @@ def final_norm_once(sample: Sample) -> Check:
     states = read_rows(sample.full, [ids], [np.arange(len(ids))], [last, "final"])
     normed = sample.full.blocks.final_norm(states[last])
     reference = sample.references[-1].hidden_states[-1]
-    found = {
-        f"norm of {last}": distance(normed, reference),
-        "final": distance(states["final"], reference),
-    }
-    if distance(states[last], reference) <= sample.bound:
-        return Check(name, False, 0.0, sample.bound, f"{last} already has the final norm")
-    return _measured(name, found, sample.bound)
+    bound, unnormed = sample.bound("final"), distance(states[last], reference)
+    if unnormed <= bound:
+        return Check(name, False, unnormed, bound, f"{last} already has the final norm")
+    found = {f"norm of {last}": normed, "final": states["final"]}
+    return _measured(name, {key: (distance(one, reference), bound) for key, one in found.items()})
 
 
 def head_reproduces_logits(sample: Sample) -> Check:
     """The head, applied to our state after the final norm, gives the model's own logits."""
-    found = {}
+    bound = sample.bound("logits")
+    found: dict[str, tuple[float, float]] = {}
     for number, (ids, reference) in enumerate(zip(sample.ids, sample.references, strict=True)):
         states = read_rows(sample.full, [ids], [np.arange(len(ids))], ["final"])["final"]
-        found[f"trace {number}"] = distance(sample.full.blocks.logits(states), reference.logits)
-    return _measured("head reproduces logits", found, sample.bound)
+        logits = sample.full.blocks.logits(states)
+        found[f"trace {number}"] = distance(logits, reference.logits), bound
+    return _measured("head reproduces logits", found)
 
 
 def generation_equals_single(sample: Sample) -> Check:
     """Left-padded prompts, then one token at a time from the cache, against whole sequences."""
     steps = min(2, min(len(ids) for ids in sample.ids) - 1)
     prompts = [ids[: len(ids) - steps].tolist() for ids in sample.ids]
-    found: dict[str, float] = {}
-    for step, logits in enumerate(
-        generate.logits_along(
-            sample.full, prompts, [ids[len(ids) - steps :].tolist() for ids in sample.ids]
-        )
-    ):
+    forced = [ids[len(ids) - steps :].tolist() for ids in sample.ids]
+    bound = sample.bound("logits")
+    found: dict[str, tuple[float, float]] = {}
+    for step, logits in enumerate(generate.logits_along(sample.full, prompts, forced)):
         wanted = [
             reference.logits[len(prompt) - 1 + step]
             for reference, prompt in zip(sample.references, prompts, strict=True)
         ]
-        found[f"step {step}"] = distance(logits, torch.stack(wanted))
-    return _measured("generation equals single", found, sample.bound)
+        found[f"step {step}"] = distance(logits, torch.stack(wanted)), bound
+    return _measured("generation equals single", found)
 
 
 def sub_layers_add_up(sample: Sample) -> Check:
     """Input + attention + MLP = output, in every block whose sub-layers are planned."""
     ids = sample.ids[-1]
     names = [parse_site(site) for site in sample.sites]
-    found: dict[str, float] = {}
+    found: dict[str, tuple[float, float]] = {}
     parts = {name.block for name in names if name.kind in ("attn", "mlp")}
     for block in sorted(block for block in parts if block is not None):
         before = "embed" if block == 0 else f"resid.{block - 1}"
         sites = [before, f"attn.{block}", f"mlp.{block}", f"resid.{block}"]
         states = read_rows(sample.reader, [ids], [np.arange(len(ids))], sites)
         total = torch.stack([states[site].float() for site in sites[:3]]).sum(dim=0)
-        found[f"block {block}"] = distance(total, states[sites[3]])
-    return _measured("sub-layers add up", found, sample.bound)
+        found[f"block {block}"] = distance(total, states[sites[3]]), sample.floor
+    return _measured("sub-layers add up", found)
 
 
 def bos_once(sample: Sample, rule: Bos) -> Check:

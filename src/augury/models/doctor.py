@@ -113,7 +113,7 @@ def examine(
         tokenised=chosen,
         ids=ids,
         references=[reference_of(loaded, one) for one in ids],
-        bound=_bound(loaded),
+        floor=_floor(loaded),
     )
     checks: list[tuple[str, Callable[[Sample], Check]]] = [
         ("batched equals single", batched_equals_single),
@@ -141,11 +141,11 @@ def _run(name: str, check: Callable[[Sample], Check], sample: Sample) -> Check:
         return Check(name, False, None, None, detail)
 
 
-def _bound(loaded: LoadedModel) -> float:
+def _floor(loaded: LoadedModel) -> float:
     """Wider in bfloat16, whose rounding grows as a random walk over blocks."""
     if loaded.dtype == torch.float32:
         return 1e-5
-    return 3e-3 * max(1.0, math.sqrt(loaded.depth / 4))
+    return 4e-3 * max(1.0, math.sqrt(loaded.depth / 4))
 
 
 def _spread(tokenised: Sequence[TokenisedTrace]) -> list[TokenisedTrace]:

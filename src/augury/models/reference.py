@@ -1,9 +1,14 @@
-"""The independent reference: transformers itself, one sequence at a time, eager attention."""
+"""The independent reference: transformers itself, one sequence at a time, eager attention.
+
+Every sequence is run twice, with eager attention and with the model's own kernel. Both are right,
+so what lies between them is the rounding noise of this model in this number type; deep or steep
+models amplify it, and no fixed bound fits all of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +33,12 @@ class Reference:
     logits: torch.Tensor
     """[token, vocabulary]."""
 
+    own_states: tuple[torch.Tensor, ...]
+    """As `hidden_states`, with the model's own attention kernel."""
+
+    own_logits: torch.Tensor
+    """As `logits`, with the model's own attention kernel."""
+
     loaded: LoadedModel
     """The full model."""
 
@@ -40,24 +51,37 @@ class Reference:
         transformers shows neither sub-layers nor the last block before the final norm; there the
         sequence is read alone, by a hook and eager attention.
         """
+        index = self._index(site)
+        if index is None:
+            return _read_alone(self.loaded, self.ids, site, eager=True)
+        return self.hidden_states[index]
+
+    def noise(self, site: str) -> float:
+        """Distance between the two right readings of a site, or of the logits (`logits`)."""
+        if site == "logits":
+            return distance(self.own_logits, self.logits)
+        index = self._index(site)
+        if index is None:
+            return distance(_read_alone(self.loaded, self.ids, site, eager=False), self.site(site))
+        return distance(self.own_states[index], self.hidden_states[index])
+
+    def _index(self, site: str) -> int | None:
         name = parse_site(site)
         if name.kind == "embed":
-            return self.hidden_states[0]
+            return 0
         if name.kind == "final":
-            return self.hidden_states[-1]
+            return len(self.hidden_states) - 1
         if name.kind == "resid" and name.block is not None and name.block < self.loaded.depth - 1:
-            return self.hidden_states[name.block + 1]
-        return _read_alone(self.loaded, self.ids, site)
+            return name.block + 1
+        return None
 
 
 def reference_of(loaded: LoadedModel, ids: np.ndarray) -> Reference:
     """Run one sequence through the whole model: no padding, no mask, no cache, no hook of ours."""
-    with _eager(loaded), torch.no_grad():
-        output = loaded.model(
-            input_ids=_alone(loaded, ids), output_hidden_states=True, use_cache=False
-        )
-    states = tuple(state[0] for state in output.hidden_states)
-    return Reference(states, output.logits[0], loaded, ids)
+    with _eager(loaded):
+        states, logits = _whole(loaded, ids)
+    own_states, own_logits = _whole(loaded, ids)
+    return Reference(states, logits, own_states, own_logits, loaded, ids)
 
 
 def distance(ours: torch.Tensor, reference: torch.Tensor) -> float:
@@ -72,18 +96,27 @@ def distance(ours: torch.Tensor, reference: torch.Tensor) -> float:
     return float(relative.square().mean().sqrt())
 
 
+def _whole(loaded: LoadedModel, ids: np.ndarray) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+    with torch.no_grad():
+        output = loaded.model(
+            input_ids=_alone(loaded, ids), output_hidden_states=True, use_cache=False
+        )
+    return tuple(state[0] for state in output.hidden_states), output.logits[0]
+
+
 def _alone(loaded: LoadedModel, ids: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(ids.astype(np.int64))[None].to(loaded.device)
 
 
-def _read_alone(loaded: LoadedModel, ids: np.ndarray, site: str) -> torch.Tensor:
+def _read_alone(loaded: LoadedModel, ids: np.ndarray, site: str, *, eager: bool) -> torch.Tensor:
     found: list[torch.Tensor] = []
 
     def keep(_site: str, value: torch.Tensor) -> None:
         found.append(value[0].clone())
 
     one = _alone(loaded, ids)
-    with _eager(loaded), capture(loaded.blocks, [site], keep) as session:
+    kernel = _eager(loaded) if eager else nullcontext()
+    with kernel, capture(loaded.blocks, [site], keep) as session:
         session.run(one, torch.ones_like(one), torch.arange(one.shape[1], device=one.device)[None])
     return found[0]
 

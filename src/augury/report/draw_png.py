@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,12 +68,19 @@ def png_bytes(figure: Figure) -> bytes:
                 canvas, key = _panels(figure.panels, size=size)
             case Bars():
                 canvas = _bars(figure)
-        _write_around(canvas, figure, key)
-        out = io.BytesIO()
-        facts = {"Software": None}
-        canvas.savefig(
-            out, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12, metadata=facts
-        )
+        with warnings.catch_warnings():
+            # Labels may be in any script; a sign that the font lacks is drawn as a box.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+            _write_around(canvas, figure, key)
+            return _encoded(canvas)
+
+
+def _encoded(canvas: Canvas) -> bytes:
+    out = io.BytesIO()
+    facts = {"Software": None}
+    canvas.savefig(
+        out, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12, metadata=facts
+    )
     return out.getvalue()
 
 

@@ -116,28 +116,31 @@ def open_scale(
 ) -> Scale:
     """Scale from `low`, or the smallest value if that lies below, to the next round number.
 
-    Scores of rare events are small, so a scale to 1 would show nothing. Values within 15 % of
-    `high` get the scale that ends there.
+    Scores of rare events are small, so a scale to 1 would show nothing. A scale that would
+    come within 15 % of `high` ends there.
 
     Args:
         name: What is measured.
         values: All that will be drawn; None is skipped.
         low: Where the scale starts unless a value lies below; by default the smallest value.
-        high: Greatest possible value.
+        high: Where a scale of shares and scores ends; values above it still widen the scale.
     """
     seen = [value for value in values if value is not None]
     floor = min([*seen, low]) if low is not None else min(seen, default=0.0)
     step = _step(max(seen, default=high) - floor)
     bottom = low if low is not None and floor == low else math.floor(floor / step) * step
-    top = min(math.ceil(max(seen, default=high) / step) * step, high)
-    if top > 0.85 * high:
+    greatest = max(seen, default=high)
+    top = math.ceil(greatest / step) * step
+    if greatest <= high and top > 0.85 * high:
         top = high
-    return Scale(name, round(bottom, 10), round(top, 10) if top > bottom else bottom + step)
+    # Steps are decimal numbers, so ends are freed of the rounding errors of binary ones.
+    bottom, top = round(bottom, 10), round(top, 10)
+    return Scale(name, bottom, top if top > bottom else bottom + step)
 
 
 def _step(span: float) -> float:
     """A round number (1, 2 or 5 times a power of ten) near a tenth of `span`."""
-    if span <= 0:
+    if span < 1e-8:
         return 0.1
     power: float = 10.0 ** math.floor(math.log10(span / 5))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span / 10)

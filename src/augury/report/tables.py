@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +38,19 @@ def _cell(value: CellValue, where: str) -> str:
     return repr(float(value)) if isinstance(value, float) else str(int(value))
 
 
+def _quoted(cell: str) -> str:
+    # The standard writer leaves a lone carriage return unquoted, and readers end the row there.
+    if set(cell) & {",", '"', "\r", "\n"}:
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
+
+
+def _line(cells: Sequence[str]) -> str:
+    line = ",".join(_quoted(cell) for cell in cells)
+    # A single empty cell would make an empty line, which readers skip.
+    return (line if line or not cells else '""') + "\n"
+
+
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[CellValue]]) -> str:
     r"""A table as RFC 4180 text, with a header row and `\n` line ends.
 
@@ -50,9 +61,7 @@ def csv_text(columns: Sequence[str], rows: Sequence[Sequence[CellValue]]) -> str
     Raises:
         DataError: A row has another length than `columns`, or a number is not finite.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([_safe_text(column) for column in columns])
+    lines = [_line([_safe_text(column) for column in columns])]
     for number, row in enumerate(rows):
         if len(row) != len(columns):
             raise DataError(
@@ -62,8 +71,8 @@ def csv_text(columns: Sequence[str], rows: Sequence[Sequence[CellValue]]) -> str
             )
         where = f"table row {number}, column "
         pairs = zip(columns, row, strict=True)
-        writer.writerow([_cell(value, where + repr(column)) for column, value in pairs])
-    return out.getvalue()
+        lines.append(_line([_cell(value, where + repr(column)) for column, value in pairs]))
+    return "".join(lines)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[CellValue]]) -> None:
