@@ -78,6 +78,7 @@ class DoctorReport:
             )
 
 
+@torch.no_grad()
 def examine(
     loaded: LoadedModel,
     tokenised: Sequence[TokenisedTrace],
