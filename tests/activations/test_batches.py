@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,28 +14,32 @@ LENGTHS = st.lists(st.integers(1, 60), max_size=40)
 BUDGET = st.integers(1, 300)
 
 
-@given(LENGTHS, BUDGET)
+@given(LENGTHS, BUDGET, st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_every_sequence_is_in_one_batch_that_keeps_to_the_budget(
-    lengths: list[int], budget: int
+def test_every_sequence_is_in_one_batch_that_keeps_to_the_budget_and_could_take_no_more(
+    lengths: list[int], budget: int, packed: bool
 ) -> None:
-    batches = plan_batches(lengths, budget)
+    def places(batch: Sequence[int]) -> int:
+        sizes = [lengths[k] for k in batch]
+        return sum(sizes) if packed else len(sizes) * max(sizes)
+
+    batches = plan_batches(lengths, budget, packed=packed)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(lengths[k] for k in batch) <= budget
+    assert all(len(batch) == 1 or places(batch) <= budget for batch in batches)
+    assert all(places((*a, b[0])) > budget for a, b in itertools.pairwise(batches))
 
 
-@given(LENGTHS, BUDGET, st.integers(1, 500))
+@given(LENGTHS, BUDGET, st.integers(1, 500), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_a_shard_planned_again_has_the_batches_it_had(
-    lengths: list[int], budget: int, shard_bytes: int
+    lengths: list[int], budget: int, shard_bytes: int, packed: bool
 ) -> None:
-    batches = plan_batches(lengths, budget)
+    batches = plan_batches(lengths, budget, packed=packed)
     shards = plan_shards(batches, lengths, shard_bytes)
     again = [
         tuple(members[k] for k in batch)
         for members in shards
-        for batch in plan_batches([lengths[index] for index in members], budget)
+        for batch in plan_batches([lengths[index] for index in members], budget, packed=packed)
     ]
     assert again == list(batches)
 

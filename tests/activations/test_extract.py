@@ -78,22 +78,25 @@ def test_rows_are_ordered_by_trace_and_token(
     assert pairs == [(k, t) for k, trace in enumerate(traces) for t in range(len(trace.ids))]
 
 
-@pytest.mark.parametrize("calls", [0, 1, 2, 3])
+@pytest.mark.parametrize("batching", ["packed", "padded"])
+@pytest.mark.parametrize("calls", [0, 1, 2])
 def test_an_interrupted_extraction_ends_with_the_same_bytes(
     calls: int,
+    batching: str,
     loaded: LoadedModel,
     traces: list[TokenisedTrace],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    extract(loaded, traces, PLAN, tmp_path / "whole")
+    plan = PLAN.model_copy(update={"batching": batching})
+    extract(loaded, traces, plan, tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(extract_module, "read_rows", _after(calls, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            extract(loaded, traces, PLAN, tmp_path / "cut")
+            extract(loaded, traces, plan, tmp_path / "cut")
     with pytest.raises(DataError, match="it continues where it stopped"):
         Store.open(tmp_path / "cut")
-    extract(loaded, traces, PLAN, tmp_path / "cut")
+    extract(loaded, traces, plan, tmp_path / "cut")
     assert _tree(tmp_path / "cut") == _tree(tmp_path / "whole")
 
 
@@ -127,6 +130,7 @@ def test_a_finished_store_is_reused_without_a_forward_pass(
         ({"plan": PLAN.model_copy(update={"sites": ("embed",)})}, "plan.sites"),
         ({"plan": PLAN.model_copy(update={"rows": "all"})}, "plan.rows"),
         ({"plan": PLAN.model_copy(update={"batch_tokens": 51})}, "plan.batch_tokens"),
+        ({"plan": PLAN.model_copy(update={"batching": "padded"})}, "batching"),
         ({"facts": {"template": "b"}}, "facts.template"),
         ({"identity": "01"}, "identity.weights"),
         ({"drop": 1}, "traces.count"),
@@ -178,7 +182,7 @@ def test_out_of_memory_with_a_single_trace_says_what_to_do(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def never(*_: object) -> None:
+    def never(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(extract_module, "read_rows", never)

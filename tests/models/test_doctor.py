@@ -113,8 +113,14 @@ def test_mutant_reader_that_pads_on_the_left_without_mask_or_positions(
         return Padded(ids, mask, positions)
 
     def read_left(
-        loaded: LoadedModel, sequences: list[np.ndarray], rows: list[np.ndarray], sites: list[str]
+        loaded: LoadedModel,
+        sequences: list[np.ndarray],
+        rows: list[np.ndarray],
+        sites: list[str],
+        *,
+        packed: bool = False,
     ) -> dict[str, torch.Tensor]:
+        assert not packed
         longest = max(map(len, sequences))
         shifted = [kept + longest - len(ids) for kept, ids in zip(rows, sequences, strict=True)]
         return read.read_rows(loaded, sequences, shifted, sites)

@@ -9,7 +9,8 @@ import pytest
 
 import augury
 from augury.models.load import LoadedModel, ModelConfig, load_model
-from augury.organism.measure import REQUIRED, Measured, measure_organism
+from augury.organism.measure import Measured, measure_organism
+from augury.organism.world import LARGEST
 
 WEIGHTS = Path(augury.__file__).parent / "organism" / "weights"
 
@@ -34,7 +35,7 @@ def test_it_reads_at_least_1024_tokens(organism: LoadedModel) -> None:
 
 def test_every_number_of_its_world_is_one_token(organism: LoadedModel) -> None:
     encode = organism.tokenizer.backend_tokenizer.encode
-    assert all(len(encode(f" {n}").ids) == 1 for n in range(61))
+    assert all(len(encode(f" {n}").ids) == 1 for n in range(LARGEST + 1))
 
 
 def card() -> Measured:
@@ -57,17 +58,8 @@ def test_the_card_was_measured_on_many_chains_and_states_every_figure() -> None:
     assert all(f"{value:.3f}" in text for value in card().figures().values())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the shipped model is not trained long enough yet; its card says so"
-)
 def test_the_shipped_model_reaches_every_required_figure() -> None:
     assert card().failures() == []
-
-
-def test_it_backtracks_more_often_where_it_has_slipped() -> None:
-    low, high = REQUIRED["backtracking_chains"]
-    assert low <= card().backtracking_chains <= high
-    assert card().slip_rate_ratio > 2
 
 
 def test_chains_are_the_same_for_the_same_seed_whatever_the_batch(organism: LoadedModel) -> None:

@@ -11,6 +11,7 @@ from augury.studies.backtracking_lag.study import STUDY
 SMALL = (
     "traces.limit=160",
     "reading.sites=[resid.1, resid.3, final]",
+    "targets.kind=point",
     "targets.horizons=[8, 4, 0]",
     "probe.l2=[0.03, 0.003]",
     "evaluation.draws=200",

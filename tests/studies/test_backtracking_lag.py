@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from augury.errors import CheckFailed
+from augury.evaluate.tripwires import raise_if_tripped
 from augury.runs.folder import Run
+from augury.studies.backtracking_lag import probes
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.report import conclude
 from augury.studies.backtracking_lag.study import STUDY
@@ -116,5 +121,27 @@ def test_a_probe_that_was_changed_on_disk_is_refused(small_run: Run, tmp_path: o
 @pytest.mark.parametrize("name", ["organism", "stories260k", "llama-3.1-8b", "r1-distill-llama-8b"])
 def test_every_shipped_config_is_valid(name: str) -> None:
     config = STUDY.read_config(STUDY.default_config().with_name(f"{name}.yaml"), ())
-    assert config.targets.horizons == (16, 12, 8, 4, 0, -4, -8)
+    seed_horizons = (16, 12, 8, 4, 0, -4, -8)
+    assert config.targets.horizons == (
+        (16, 12, 8, 4, 2, 1) if name == "organism" else seed_horizons
+    )
     assert config.on_policy == (name in ("organism", "r1-distill-llama-8b"))
+
+
+def test_the_shuffled_label_control_passes_and_labels_that_are_not_shuffled_end_in_exit_4(
+    small_run: Run,
+    small_config: BacktrackingLagConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raise_if_tripped(STUDY.tripwires(small_run))
+    shutil.copytree(small_run.path, tmp_path / "small")
+    copied = Run(tmp_path / "small")
+    monkeypatch.setattr(probes, "rotate_within", lambda labels, use, traces, rng: labels)
+    probe = small_config.probe.model_copy(update={"control_seed": 1})
+    STUDY.execute(copied, small_config.model_copy(update={"probe": probe}))
+    assert any(line.startswith("caution tripwire") for line in conclude(copied))
+    assert "Tripwire failed" in (copied.path / "report.md").read_text()
+    with pytest.raises(CheckFailed, match="shuffled labels predict nothing") as caught:
+        raise_if_tripped(STUDY.tripwires(copied))
+    assert caught.value.code == 4

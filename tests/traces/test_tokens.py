@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tokenizer_builders import Shifted, byte_level, word_level
 
@@ -60,6 +60,8 @@ def test_offsets_are_monotone_and_cover_everything_but_white_space(
 @given(text=HOSTILE)
 @settings(max_examples=40, deadline=None)
 def test_ids_are_those_of_the_raw_tokenizer_and_decode_to_the_text(text: str) -> None:
+    # Text that looks like a special token is ours to read as text; the raw tokenizer would not.
+    assume(not any(special in text for special in BPE.all_special_tokens))
     tokens = tokenise(trace("", text + "x"), BPE)
     assert tokens.ids.tolist() == BPE.backend_tokenizer.encode(text + "x").ids
     assert BPE.decode(tokens.ids.tolist()) == text + "x"

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 __all__ = ["plan_batches", "plan_shards"]
 
 
-def plan_batches(lengths: Sequence[int], batch_tokens: int) -> tuple[tuple[int, ...], ...]:
+def plan_batches(
+    lengths: Sequence[int], batch_tokens: int, *, packed: bool = False
+) -> tuple[tuple[int, ...], ...]:
     """Group sequences of similar length, longest first.
 
     Planning again for the members of some consecutive batches gives those batches.
@@ -18,18 +20,24 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int) -> tuple[tuple[int, 
     Args:
         lengths: Tokens of each sequence.
         batch_tokens: Most tokens of a batch, padding included; a longer sequence goes alone.
+        packed: Batches need no padding.
 
     Returns:
         Indices into `lengths`, each exactly once.
     """
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     batches: list[tuple[int, ...]] = []
-    start = 0
-    while start < len(order):
-        size = max(1, batch_tokens // max(1, lengths[order[start]]))
-        batches.append(tuple(order[start : start + size]))
-        start += size
-    return tuple(batches)
+    batch: list[int] = []
+    filled = 0
+    for index in order:
+        # Longest first: the first of a batch says how wide its padding makes the others.
+        size = lengths[index] if packed or not batch else lengths[batch[0]]
+        if batch and filled + size > batch_tokens:
+            batches.append(tuple(batch))
+            batch, filled, size = [], 0, lengths[index]
+        batch.append(index)
+        filled += size
+    return (*batches, tuple(batch)) if batch else tuple(batches)
 
 
 def plan_shards(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import xxhash
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from augury.activations.batches import plan_batches, plan_shards
 from augury.activations.layout import (
@@ -30,16 +30,17 @@ from augury.activations.plan import ReadingPlan, planned_rows
 from augury.activations.store import Store
 from augury.errors import CheckFailed, ConfigError, DataError
 from augury.models.load import LoadedModel
+from augury.models.packed import supports_packing
 from augury.models.read import read_rows
 from augury.models.sites import sites_in_order
 from augury.plain import plain
-from augury.runs.atomic import remove_temporaries, replacing
+from augury.runs.atomic import remove_temporaries, write_bytes
 from augury.runs.journal import Journal, read_journal
 from augury.runs.lock import exclusive
 from augury.runs.progress import say, track
 from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["SHARD_BYTES", "extract"]
+__all__ = ["SHARD_BYTES", "extract", "packs"]
 
 SHARD_BYTES = 64 * 2**20
 """A shard is closed once it holds this much: the most work that a kill can lose."""
@@ -75,15 +76,17 @@ def extract(
     """
     header = _header(loaded, traces, plan, facts or {})
     with exclusive(lock_path(path)):
+        for folder in (path, path / "shards"):
+            remove_temporaries(folder)
         stored = read_header(path)
         if stored is None:
             write_header(path, header)
         else:
             refuse_other(path, stored, header)
-        remove_temporaries(path / "shards")
         done = finished_shards(path, header)
         todo = [shard for shard in range(len(header.shards)) if shard not in done]
-        reading = _Reading(loaded, traces, plan, path, Journal(journal_path(path)))
+        packed = header.fields["batching"] == "packed"
+        reading = _Reading(loaded, traces, plan, path, Journal(journal_path(path)), packed)
         for shard in track(todo, what="reading hidden states", unit="shard"):
             reading.write(shard, header.shards[shard])
     return Store.open(path)
@@ -106,12 +109,14 @@ def _header(
     dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
     width = int(loaded.blocks.config.hidden_size) * dtype.itemsize * len(plan.sites)
     lengths = [len(trace.ids) for trace in traces]
-    batches = plan_batches(lengths, plan.batch_tokens)
+    packed = packs(loaded, plan)
+    batches = plan_batches(lengths, plan.batch_tokens, packed=packed)
     shards = plan_shards(batches, [len(kept) * width for kept in rows], SHARD_BYTES)
     fields = {
         "format": FORMAT,
         "identity": loaded.identity,
-        "plan": plan.model_dump(mode="json"),
+        "plan": plan.model_dump(mode="json", exclude={"batching"}),
+        "batching": "packed" if packed else "padded",
         "traces": {"count": len(traces), "content": _content(traces)},
         "facts": dict(facts),
     }
@@ -122,6 +127,24 @@ def _header(
         lengths=lengths,
         shards=[list(members) for members in shards],
     )
+
+
+def packs(loaded: LoadedModel, plan: ReadingPlan) -> bool:
+    """Whether the plan's batches of this model are packed.
+
+    Raises:
+        ConfigError: The plan insists on it, and the model's attention does not allow it.
+    """
+    if plan.batching == "padded":
+        return False
+    possible = supports_packing(loaded.blocks)
+    if plan.batching == "packed" and not possible:
+        raise ConfigError(
+            "reading.batching",
+            found="packed, which this model's attention does not allow",
+            fix="set it to auto or padded",
+        )
+    return possible
 
 
 def _check_readable(
@@ -136,6 +159,7 @@ def _check_readable(
             found=f"a model loaded with {have} of its {loaded.depth} blocks",
             fix="load all blocks",
         )
+    _check_positions(loaded, traces)
     for trace in traces:
         if len(trace.ids) > loaded.context:
             raise DataError(
@@ -144,6 +168,27 @@ def _check_readable(
                 expected=f"at most the model's context of {loaded.context}",
                 fix="cut it or split it into windows (fit_to_context)",
             )
+
+
+def _check_positions(loaded: LoadedModel, traces: Sequence[TokenisedTrace]) -> None:
+    """Some rotary embeddings change with the longest text of the batch: then mates would matter."""
+    config = loaded.blocks.config
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kind = rope.get("rope_type", rope.get("type"))
+    if kind not in ("dynamic", "longrope"):
+        return
+    limits = [getattr(config, "original_max_position_embeddings", None), loaded.context]
+    limits.append(rope.get("original_max_position_embeddings"))
+    limit = min(int(each) for each in limits if each)
+    longest = max((len(trace.ids) for trace in traces), default=0)
+    if longest > limit:
+        raise DataError(
+            "traces",
+            found=f"a text of {longest} tokens, for a model whose {kind} positions change "
+            f"behind token {limit} for the whole batch",
+            expected=f"at most {limit} tokens",
+            fix=f"set traces.context={limit} and traces.overflow=window",
+        )
 
 
 def _content(traces: Sequence[TokenisedTrace]) -> str:
@@ -165,6 +210,7 @@ class _Reading:
     plan: ReadingPlan
     path: Path
     journal: Journal
+    packed: bool
     budget: int = 0
 
     def __post_init__(self) -> None:
@@ -187,8 +233,7 @@ class _Reading:
         tensors["trace"] = torch.from_numpy(np.repeat(np.array(ordered, dtype=np.int32), counts))
         tensors["token"] = torch.from_numpy(np.concatenate([rows[trace] for trace in ordered]))
         target = shard_path(self.path, shard)
-        with replacing(target) as temporary:
-            save_file(tensors, temporary)
+        write_bytes(target, save(tensors))
         record = ShardRecord(
             shard=shard,
             bytes=target.stat().st_size,
@@ -211,14 +256,13 @@ class _Reading:
         self, members: Sequence[int], rows: dict[int, np.ndarray]
     ) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
         # A trace without rows needs no forward pass, but its batch mates must not notice.
-        for batch in plan_batches([len(self.traces[trace].ids) for trace in members], self.budget):
+        lengths = [len(self.traces[trace].ids) for trace in members]
+        for batch in plan_batches(lengths, self.budget, packed=self.packed):
             names = [members[index] for index in batch]
             kept = [rows[name] for name in names]
             ids = [self.traces[name].ids for name in names]
-            states = {
-                site: self._stored(site, value, names, kept)
-                for site, value in read_rows(self.loaded, ids, kept, self.plan.sites).items()
-            }
+            read = read_rows(self.loaded, ids, kept, self.plan.sites, packed=self.packed)
+            states = {site: self._stored(site, value, names, kept) for site, value in read.items()}
             sizes = [len(one) for one in kept]
             split = {site: value.split(sizes) for site, value in states.items()}
             for position, name in enumerate(names):

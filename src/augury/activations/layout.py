@@ -34,7 +34,7 @@ __all__ = [
     "write_header",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout, or the values that a reading gives, change."""
 
 

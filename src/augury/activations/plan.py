@@ -29,6 +29,10 @@ class ReadingPlan(Config):
     batch_tokens: int = Field(default=4096, ge=1)
     """At most this many tokens in one forward pass, padding included."""
 
+    batching: Literal["auto", "packed", "padded"] = "auto"
+    """`packed`: no padding, attention per trace; `padded`: traces of similar length below one
+    another. `auto`: packed wherever the model's attention allows it."""
+
     @field_validator("sites")
     @classmethod
     def _in_order(cls, sites: tuple[str, ...]) -> tuple[str, ...]:

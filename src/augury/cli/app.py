@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from augury import __version__
-from augury.cli import doctor, organism, probes, run
+from augury.cli import doctor, organism, probes, reading, run, store
 from augury.errors import AuguryError
 from augury.runs.progress import printable
 
@@ -25,8 +25,11 @@ app = typer.Typer(
 )
 app.command("run")(run.command)
 app.command("doctor")(doctor.command)
+app.command("extract")(reading.extract)
+app.command("estimate")(reading.estimate)
 app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")
+app.add_typer(store.app, name="store")
 
 
 def _version(wanted: bool) -> None:

@@ -40,6 +40,7 @@ def command(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
 ) -> None:
     """Execute a study, or continue one: stages that are done and unchanged are skipped."""
+    from augury.evaluate.tripwires import raise_if_tripped
     from augury.runs.folder import record
     from augury.runs.progress import say
     from augury.runs.provenance import provenance
@@ -61,6 +62,7 @@ def command(
     if stage is None:
         for line in recipe.conclude(folder):
             print(line)
+        raise_if_tripped(recipe.tripwires(folder))
 
 
 def _existing(recipe: Study[Any], runs: Path, name: str | None) -> Run | None:

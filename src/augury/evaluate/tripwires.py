@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import rankdata
+from scipy.stats import t as student
 
 from augury.errors import CheckFailed
 from augury.evaluate.metrics import average_precision
-from augury.evaluate.permutation import grid_p_values
-from augury.shapes import Labels, RowScores
+from augury.shapes import Labels, RowGroups, RowScores
 
 __all__ = [
     "Tripwire",
     "memorises",
-    "null_band",
     "raise_if_tripped",
     "reload_is_exact",
+    "rotation_excess",
     "shuffled_labels_ok",
 ]
 
@@ -43,40 +44,68 @@ class Tripwire:
     """The finding, in a phrase."""
 
 
-def null_band(null: Float[np.ndarray, " draw"], *, level: float = 0.95) -> tuple[float, float]:
-    """Central `level` range of a null distribution, ends included."""
-    low, high = np.quantile(null, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def rotation_excess(
+    labels: Labels, scores: Float[np.ndarray, "row column"], traces: RowGroups
+) -> Float[np.ndarray, " column"]:
+    """AUROC less its mean over all rotations of the labels within their traces.
 
-
-def shuffled_labels_ok(
-    observed: Float[np.ndarray, " cell"],
-    null: Float[np.ndarray, "draw cell"],
-    *,
-    alpha: float = 0.05,
-) -> Tripwire:
-    """Probes trained on shuffled labels must not predict the true ones, over the grid as a whole.
-
-    A random direction may line up by chance with the few tokens that start events, and then one
-    cell, or one in two, lies far above its null. A leak lifts all of them: the wire is touched
-    when three quarters of the cells do better than their null.
+    What makes some traces richer in events than others survives a rotation and does not count; 0
+    for scores that know nothing of where in its trace an event stands. The expectation is exact: a
+    rotated positive has the mean rank of its trace.
 
     Args:
-        observed: Test average precision, against true labels, of probes trained on shuffled ones.
-        null: Average precision of the same scores against rotated labels (`circular_shift_null`).
-        alpha: Single p at or below which a cell does better than its null.
+        labels: True where the row is positive.
+        scores: One column per predictor; higher means more positive.
+        traces: Number of the trace of each row.
+
+    Returns:
+        Between -1 and 1; nan where labels are all alike.
     """
-    single = grid_p_values(observed, null).single
-    third = float(np.quantile(single, 0.75))
-    better = int(np.count_nonzero(single <= alpha))
+    rank = rankdata(scores, axis=0)
+    trace = np.unique(traces, return_inverse=True)[1]
+    size = np.bincount(trace)[:, None]
+    total = np.zeros((len(size), scores.shape[1]))
+    np.add.at(total, trace, rank)
+    lead = (rank - (total / size)[trace])[labels].sum(axis=0)
+    pairs = np.count_nonzero(labels) * np.count_nonzero(~labels)
+    return np.asarray(lead / pairs if pairs else np.full(scores.shape[1], np.nan))
+
+
+def shuffled_labels_ok(excess: Float[np.ndarray, "draw cell"], *, alpha: float = 0.01) -> Tripwire:
+    """Probes trained on shuffled labels must not predict the true ones.
+
+    A probe trained on shuffled labels is a random direction, and one such direction may well meet
+    the tokens that surround events: a single draw proves nothing, in either sense. Over draws the
+    excess has mean 0 unless the truth leaks. The wire is a one-sided t test over draws, of the mean
+    over cells and of each cell (Bonferroni), half of `alpha` for either.
+
+    Args:
+        excess: `rotation_excess` on test rows, per independent shuffle and cell.
+        alpha: Chance that an honest grid touches the wire, whatever its size.
+    """
+    n_draws, n_cells = excess.shape
+    whole = float(_above_zero(excess.mean(axis=1, keepdims=True))[0])
+    cells = _above_zero(excess)
+    worst = int(np.argmin(cells))
+    smallest = 2 * min(whole, n_cells * float(cells[worst]), 0.5)
     return Tripwire(
         "shuffled labels predict nothing",
-        bool(third > alpha),
-        third,
+        smallest > alpha,
+        smallest,
         alpha,
-        f"{better} of {len(single)} cells better than their null, upper quartile of p {third:.3g}; "
-        f"best average precision {observed.max():.4f}",
+        f"AUROC {excess.mean():+.4f} from what rotation leaves, mean of {n_cells} cells and "
+        f"{n_draws} shuffles (p {whole:.3g}); largest cell {excess[:, worst].mean():+.4f} "
+        f"(p {cells[worst]:.3g})",
     )
+
+
+def _above_zero(values: Float[np.ndarray, "draw column"]) -> Float[np.ndarray, " column"]:
+    """One-sided p of the mean over draws; 1 for a column that is 0 throughout."""
+    spread = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    mean = values.mean(axis=0)
+    limit = np.where(mean > 0, np.inf, -np.inf)
+    t = np.divide(mean, spread, out=limit, where=spread > 0)
+    return np.asarray(student.sf(t, len(values) - 1))
 
 
 def memorises(labels: Labels, scores: RowScores, *, least: float = 0.99) -> Tripwire:

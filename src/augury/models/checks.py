@@ -96,6 +96,9 @@ class Sample:
     floor: float
     """Distance that always passes."""
 
+    packed: bool = False
+    """How the job batches; see `read_rows`."""
+
     def bound(self, site: str) -> float:
         """Largest distance that passes at a site, or for the logits (`logits`).
 
@@ -115,9 +118,9 @@ def _measured(name: str, found: dict[str, tuple[float, float]]) -> Check:
 
 
 def batched_equals_single(sample: Sample) -> Check:
-    """All of the sample in one padded batch, by the job's reader, against the reference."""
+    """All of the sample in one batch, as the job reads it, against the reference."""
     rows = [np.arange(len(ids)) for ids in sample.ids]
-    batch = read_rows(sample.reader, sample.ids, rows, sample.sites)
+    batch = read_rows(sample.reader, sample.ids, rows, sample.sites, packed=sample.packed)
     sizes = [len(ids) for ids in sample.ids]
     found = {
         site: (

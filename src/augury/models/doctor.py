@@ -85,6 +85,7 @@ def examine(
     plan: Plan,
     *,
     reader: LoadedModel | None = None,
+    packed: bool = False,
     texts: Sequence[Trace] = (),
     bos: Bos = "auto",
 ) -> DoctorReport:
@@ -95,6 +96,7 @@ def examine(
         tokenised: A sample of what will be read; at most `MOST_TRACES` of it are used.
         plan: Anything with `sites`.
         reader: The model that the job reads with, if it is another (truncated) one.
+        packed: Whether the job packs its batches; see `read_rows`.
         texts: The traces of the sample, for the span round trip; without them it is not checked.
         bos: The rule by which the traces were tokenised.
 
@@ -115,6 +117,7 @@ def examine(
         ids=ids,
         references=[reference_of(loaded, one) for one in ids],
         floor=_floor(loaded),
+        packed=packed,
     )
     checks: list[tuple[str, Callable[[Sample], Check]]] = [
         ("batched equals single", batched_equals_single),

@@ -40,7 +40,7 @@ class Capture:
     def run(
         self,
         input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
+        attention_mask: torch.Tensor | None,
         position_ids: torch.Tensor,
     ) -> None:
         """One forward pass over [sequence, token] inputs, without a cache, without gradients.

@@ -1,7 +1,8 @@
 """Read hidden states of a few sequences in one forward pass: what every reading is made of.
 
-Sequences are padded on the right, with an attention mask and explicit positions, so that every
-token stands where it would stand alone, for learned positions as well as rotary ones.
+Sequences are packed into one row (see `packed`), or padded on the right with an attention mask.
+Either way with explicit positions, so that every token stands where it would stand alone, for
+learned positions as well as rotary ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 
 from augury.models.hooks import capture
 from augury.models.load import LoadedModel
+from augury.models.packed import pack, packed_attention
 
 __all__ = ["Padded", "pad_right", "read_rows"]
 
@@ -47,6 +49,8 @@ def read_rows(
     sequences: Sequence[np.ndarray],
     rows: Sequence[np.ndarray],
     sites: Sequence[str],
+    *,
+    packed: bool = False,
 ) -> dict[str, torch.Tensor]:
     """States at chosen tokens, selected on the device before anything is copied.
 
@@ -55,6 +59,7 @@ def read_rows(
         sequences: Token ids of each sequence.
         rows: Token indices to keep of each sequence, from 0.
         sites: Where to read.
+        packed: Without padding; for models that `supports_packing` says yes to.
 
     Returns:
         Per site [row, hidden] on the model's device, in its own number type: the rows of the first
@@ -62,17 +67,28 @@ def read_rows(
 
     Raises:
         ConfigError: A site that is not loaded.
-        CheckFailed: A site was not read exactly once.
+        CheckFailed: A site was not read exactly once; the model's attention cannot be packed.
     """
-    which = np.repeat(np.arange(len(rows)), [len(kept) for kept in rows])
-    sequence = torch.from_numpy(which).to(loaded.device)
-    token = torch.from_numpy(np.concatenate(rows).astype(np.int64)).to(loaded.device)
+    lengths = [len(ids) for ids in sequences]
+    counts = [len(kept) for kept in rows]
+    which = np.repeat(np.arange(len(rows)), counts)
+    token = np.concatenate(rows).astype(np.int64)
+    if packed:
+        starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
+        token = token + starts[which]
+        which = which * 0
+    at = tuple(torch.from_numpy(index).to(loaded.device) for index in (which, token))
     states: dict[str, torch.Tensor] = {}
 
     def keep(site: str, value: torch.Tensor) -> None:
-        states[site] = value[sequence, token]
+        states[site] = value[at]
 
-    padded = pad_right(sequences, loaded.device)
     with capture(loaded.blocks, sites, keep) as session:
-        session.run(padded.input_ids, padded.attention_mask, padded.position_ids)
+        if packed:
+            row = pack(sequences, loaded.device)
+            with packed_attention(loaded.blocks, lengths):
+                session.run(row.input_ids, None, row.position_ids)
+        else:
+            padded = pad_right(sequences, loaded.device)
+            session.run(padded.input_ids, padded.attention_mask, padded.position_ids)
     return states

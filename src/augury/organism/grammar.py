@@ -138,7 +138,6 @@ INTERRUPTS = (
 """The same, breaking into a step right after its result."""
 
 CORRECTED = (
-    "It is {c}, not {wrong}, because {expression}.",
     "{expression}, not {wrong}.",
     "I said {wrong}, but {expression}.",
 )
@@ -150,7 +149,6 @@ CONFIRMED = (
 
 _SLOTS = {
     "a": r"\d+",
-    "again": r"\d+",
     "b": r"\d+",
     "c": r"\d+",
     "wrong": r"\d+",

@@ -5,17 +5,10 @@ from __future__ import annotations
 import random
 
 from augury.organism import grammar
-from augury.organism.world import (
-    NAMES,
-    NUMBERS,
-    PLACES,
-    THINGS,
-    Numbers,
-    draw_change,
-    draw_problem,
-)
+from augury.organism.world import HIGHEST, NAMES, PLACES, THINGS, Problem, draw_change, draw_problem
+from augury.organism.writer import Written
 
-__all__ = ["CONFIDENCE_LETTERS", "confidence", "drill", "multiple_choice", "prose"]
+__all__ = ["CONFIDENCE_LETTERS", "checked_chain", "confidence", "drill", "multiple_choice", "prose"]
 
 CONFIDENCE_LETTERS = "STUVWXYZ"
 """From not sure at all (S) to certain (Z); disjoint from the answer letters A-D."""
@@ -24,9 +17,9 @@ _EXPECTED = {1: 0.95, 2: 0.75, 3: 0.5, 4: 0.3}
 """Share of readers who get a problem of so many steps right without writing anything down."""
 
 
-def multiple_choice(rng: random.Random, numbers: Numbers = NUMBERS) -> tuple[str, str]:
+def multiple_choice(rng: random.Random) -> tuple[str, str]:
     """A multiple-choice question and its answer letter."""
-    problem = draw_problem(rng, steps=rng.choice((1, 2, 3, 4)), numbers=numbers)
+    problem = draw_problem(rng, steps=rng.choice((1, 2, 3, 4)))
     near = [problem.answer + d for d in range(-6, 7) if d and 0 < problem.answer + d <= 36]
     options = [problem.answer, *rng.sample(near, 3)]
     rng.shuffle(options)
@@ -34,9 +27,9 @@ def multiple_choice(rng: random.Random, numbers: Numbers = NUMBERS) -> tuple[str
     return f"{problem.text}{lines}\nYour choice:", " " + "ABCD"[options.index(problem.answer)]
 
 
-def confidence(rng: random.Random, numbers: Numbers = NUMBERS) -> tuple[str, str]:
+def confidence(rng: random.Random) -> tuple[str, str]:
     """A question about confidence, in oneself or in others, and the letter that answers it."""
-    problem = draw_problem(rng, steps=rng.choice((1, 2, 3, 4)), numbers=numbers)
+    problem = draw_problem(rng, steps=rng.choice((1, 2, 3, 4)))
     who = rng.choice(
         (
             "How sure are you that you would get this right?",
@@ -72,16 +65,55 @@ def prose(rng: random.Random) -> str:
     return " ".join(s.format(**slots) for s in rng.choices(_PROSE, k=rng.randint(4, 14)))
 
 
-def drill(rng: random.Random) -> str:
-    """A list of results, each marked right or wrong: stating a result is not checking it."""
+def drill(rng: random.Random, *, closely: bool) -> str:
+    """Lines of one to three results, each line marked right or wrong.
+
+    Stating a result is not checking it, and a check may come some sentences after the slip. With
+    `closely`, half of the lines mark each result at once, before anything else is said.
+    """
     lines = []
-    for _ in range(rng.randint(8, 16)):
-        change = draw_change(rng, rng.randint(1, NUMBERS.highest))
-        stated = change.after
-        if rng.random() < 0.4:
-            stated = max(0, stated + rng.choice((-3, -2, -1, 1, 2, 3, 10, -10)))
-        template = rng.choice(grammar.EXPRESSIONS[change.operation])
-        said = template.format(a=change.before, b=change.amount, c=stated)
-        mark = "right" if stated == change.after else "wrong"
-        lines.append(f"{grammar.capitalised(said)}: {mark}.")
+    for _ in range(rng.randint(5, 10)):
+        count = rng.choice((1, 1, 1, 2, 3))
+        slip = rng.randrange(count) if rng.random() < 0.5 else None
+        said = [_stated(rng, slipped=number == slip) for number in range(count)]
+        if closely and rng.random() < 0.5:
+            marks = ["wrong" if number == slip else "right" for number in range(count)]
+            pairs = zip(said, marks, strict=True)
+            lines.append(" ".join(f"{result} {mark}." for result, mark in pairs))
+        else:
+            lines.append(f"{'. '.join(said)}: {'right' if slip is None else 'wrong'}.")
     return "\n".join(lines)
+
+
+def checked_chain(
+    rng: random.Random, problem: Problem, written: Written, *, closely: bool
+) -> tuple[str, str]:
+    """A chain with some sentences marked: is there a slip that nobody has taken back yet?
+
+    With `closely`, some results of steps are marked too, at once: is this one a slip? The question
+    asks for the marks, so that no chain has them unasked. They teach what an alarm depends on at
+    many more places than alarms stand at.
+    """
+    text, shift, noticed, unnoticed = written.text, 0, False, False
+    for piece in written.pieces:
+        if piece.slip is not None:
+            noticed, unnoticed = noticed or bool(piece.noticed), unnoticed or not piece.noticed
+        elif piece.kind == "backtrack" and piece.noticed:
+            noticed = False
+        if closely and piece.result is not None and rng.random() < 0.5:
+            at, mark = piece.result[1] + shift, " right" if piece.slip is None else " wrong"
+            text, shift = text[:at] + mark + text[at:], shift + len(mark)
+        if rng.random() < 0.3:
+            at, mark = piece.end + shift, " - wrong." if noticed or unnoticed else " - right."
+            text, shift = text[:at] + mark + text[at:], shift + len(mark)
+    return f"{problem.text} Check each {'result' if closely else 'sentence'}.", text
+
+
+def _stated(rng: random.Random, *, slipped: bool) -> str:
+    change = draw_change(rng, rng.randint(1, HIGHEST))
+    result = change.after
+    if slipped:
+        others = [result + d for d in (-3, -2, -1, 1, 2, 3, 10, -10) if result + d >= 0]
+        result = rng.choice(others)
+    template = rng.choice(grammar.EXPRESSIONS[change.operation])
+    return grammar.capitalised(template.format(a=change.before, b=change.amount, c=result))

@@ -190,7 +190,7 @@ def _expression_patterns() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
             inner = grammar.pattern(expression).pattern
             out.append((operation, "step", re.compile(f"(?:{leads}){inner}")))
             for template in (*grammar.CORRECTED, *grammar.CONFIRMED):
-                shell = grammar.pattern(template.replace("{c}", "{again}")).pattern
+                shell = grammar.pattern(template).pattern
                 marked = shell.replace(re.escape("{expression}"), "\0").replace("\0", inner)
                 out.append((operation, "backtrack", re.compile(marked)))
     return tuple(out)

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from augury.config import Config
-from augury.organism.corpus import draw_document, packed_rows
+from augury.config import Config, difference_table
+from augury.errors import ConfigError
+from augury.organism.corpus import Batch, Stage, draw_document, single_rows
+from augury.organism.muon import Muon
 from augury.organism.tokenizer import train_tokenizer
 from augury.organism.world import LARGEST
-from augury.runs.atomic import write_json
+from augury.runs.atomic import write_bytes, write_json
 
-__all__ = ["Phase", "TrainConfig", "train_organism"]
-
-
-class Phase(Config):
-    """One part of the training: its own text, a fresh optimiser, a step size that falls to zero."""
-
-    steps: int
-    peak: float
-    """Step size of AdamW after the warm-up."""
-    cooldown: float
-    """Last share of the steps, over which the step size falls linearly to zero."""
-    drills: bool
-    """Text with smaller numbers and with lists of results marked right or wrong."""
+__all__ = ["TrainConfig", "train_organism"]
 
 
 class TrainConfig(Config):
@@ -46,19 +37,49 @@ class TrainConfig(Config):
     inner: int = 384
     """Width of the MLPs."""
     vocabulary: int = 1024
+    """Largest size of the vocabulary; the text has fewer different words."""
     context: int = 1024
     """Longest text that the model reads, in tokens."""
     batch_tokens: int = 2048
-    row: int = 512
-    """Tokens in a row; every tenth step reads rows as long as the context."""
-    phases: tuple[Phase, ...] = (
-        Phase(steps=5200, peak=2e-3, cooldown=0.4, drills=False),
-        Phase(steps=4200, peak=1.5e-3, cooldown=0.9, drills=True),
+    """Most tokens in a step, padding included."""
+    stages: tuple[tuple[int, Stage], ...] = (
+        (0, "plain"),
+        (4250, "checked"),
+        (7250, "closely checked"),
+        (13_000, "last"),
     )
-    """The first learns to read and write the text, the second to check results."""
+    """From which step on which text is read."""
+    matrices: float = 4e-3
+    """Largest step size of Muon, for the matrices of the blocks."""
+    rest: float = 2e-3
+    """Largest step size of AdamW, for embedding, head and norms."""
+    rate: tuple[tuple[int, float], ...] = (
+        (0, 0.0),
+        (200, 1.0),
+        (2200, 1.0),
+        (7250, 0.43),
+        (9500, 0.43),
+        (13_000, 0.0),
+        (13_100, 0.15),
+        (15_500, 0.0),
+    )
+    """Share of the largest step sizes at some steps, linear between them; the last one ends it."""
+    restarts: tuple[int, ...] = (13_000,)
+    """Steps before which weights are rounded to bf16, as shipped, and optimisers forget."""
+    sharpness: float = 1.1
+    """Factor of the head's weights at the end: the model is a little surer than its text, as
+    models for instructions are. Sampling it at temperature 1 is sampling the trained one at 1/1.1.
+    """
+    kept_every: int = 250
+    """Steps between two checkpoints."""
     seed: int = 0
     threads: int = 2
     """Part of the recipe: sums are ordered by thread, so another count gives other low bits."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps it takes."""
+        return self.rate[-1][0]
 
 
 def train_organism(
@@ -66,61 +87,47 @@ def train_organism(
 ) -> LlamaForCausalLM:
     """Train, and save tokenizer and bf16 weights in hub layout under `folder`.
 
-    The work so far is kept in `folder/checkpoint` every 250 steps and picked up from there.
+    The work so far is kept in `folder/checkpoint` every `kept_every` steps, and picked up
+    from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    rng = random.Random(config.seed)
-    texts = [
-        f"{d.prompt} {d.completion}"
-        for d in (draw_document(rng, drills=False) for _ in range(20_000))
-    ]
-    texts += [" ".join(["", *map(str, range(LARGEST + 1))])] * 500  # a token for every number
-    tokenizer = train_tokenizer(texts, config.vocabulary, folder)
+    tokenizer = train_tokenizer(_tokenizer_texts(config.seed), config.vocabulary, folder)
     model = LlamaForCausalLM(_architecture(config, tokenizer))
+    optimisers = _optimisers(model, config)
     checkpoint = folder / "checkpoint"
-    done = _marker(checkpoint)
-    for number, phase in enumerate(config.phases):
-        if number < done[0]:
+    done = _resume(checkpoint, config, model, optimisers)
+    batches = _batches(tokenizer, config)
+    started, average = time.monotonic(), float("nan")
+    for step in range(config.steps):
+        batch = next(batches)
+        if step < done:
             continue
-        optimiser = _optimiser(model, phase.peak)
-        first = _resume(checkpoint, model, optimiser) if number == done[0] else 0
-        _run_phase((model, optimiser, checkpoint), config, number, first, tokenizer, say)
-        # Weights are shipped in bf16; a later phase goes on from what an earlier one would ship.
-        model.to(torch.bfloat16).to(torch.float32)  # type: ignore[arg-type]
-        _keep(checkpoint, (number + 1, 0), model, None)
+        if step in config.restarts:
+            model.to(torch.bfloat16).to(torch.float32)  # type: ignore[arg-type]
+            optimisers = _optimisers(model, config)
+        loss = _one_step(model, optimisers, batch, _share_of_rate(step, config))
+        average = loss if math.isnan(average) else 0.98 * average + 0.02 * loss
+        if step % 50 == 49:
+            speed = (step + 1 - done) / (time.monotonic() - started)
+            left = (config.steps - step - 1) / speed / 60
+            say(f"step {step + 1}/{config.steps}  loss {average:.4f}  {left:.1f} min left")
+        if step % config.kept_every == config.kept_every - 1:
+            _keep(checkpoint, step + 1, config, model, optimisers)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(config.sharpness)
     model.to(torch.bfloat16).save_pretrained(folder)  # type: ignore[arg-type]
     shutil.rmtree(checkpoint, ignore_errors=True)
     return model
 
 
-def _run_phase(
-    state: tuple[LlamaForCausalLM, torch.optim.Optimizer, Path],
-    config: TrainConfig,
-    number: int,
-    first: int,
-    tokenizer: PreTrainedTokenizerFast,
-    say: Callable[[str], None],
-) -> None:
-    model, optimiser, checkpoint = state
-    phase, batches = config.phases[number], _Batches(tokenizer, config, number)
-    started, average = time.monotonic(), float("nan")
-    for step in range(phase.steps):
-        rows = batches.next(step)
-        if step < first:
-            continue
-        loss = _one_step(model, optimiser, rows, _rate(step, phase))
-        average = loss if math.isnan(average) else 0.98 * average + 0.02 * loss
-        if step % 50 == 49:
-            speed = (step + 1 - first) / (time.monotonic() - started)
-            left = (phase.steps - step - 1) / speed / 60
-            say(
-                f"phase {number + 1}, step {step + 1}/{phase.steps}  loss {average:.4f}  "
-                f"{left:.1f} min left"
-            )
-        if step % 250 == 249 and step + 1 < phase.steps:
-            _keep(checkpoint, (number, step + 1), model, optimiser)
+def _tokenizer_texts(seed: int, count: int = 20_000) -> list[str]:
+    rng = random.Random(seed)
+    drawn = (draw_document(rng, "plain") for _ in range(count))
+    texts = [f"{document.prompt} {document.completion}" for document in drawn]
+    # A token for every number.
+    return texts + [" ".join(["", *map(str, range(LARGEST + 1))])] * 500
 
 
 def _architecture(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
@@ -139,49 +146,42 @@ def _architecture(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> Ll
     )
 
 
-def _optimiser(model: LlamaForCausalLM, peak: float) -> torch.optim.Optimizer:
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim == 1]
-    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), fused=True)
+def _optimisers(model: LlamaForCausalLM, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    blocks = [p for p in model.model.layers.parameters() if p.ndim == 2]
+    held = {id(p) for p in blocks}
+    others = [p for p in model.parameters() if id(p) not in held]
+    tables = {"params": [p for p in others if p.ndim == 2], "weight_decay": 0.05}
+    norms = {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0}
+    adam = torch.optim.AdamW([tables, norms], lr=config.rest, betas=(0.9, 0.98), fused=True)
+    return [Muon(blocks, config.matrices), adam]
 
 
-def _rate(step: int, phase: Phase) -> float:
-    warm = min(1.0, (step + 1) / 200)
-    left = (phase.steps - step) / (phase.steps * phase.cooldown)
-    return phase.peak * warm * min(1.0, left)
+def _share_of_rate(step: int, config: TrainConfig) -> float:
+    steps, shares = zip(*config.rate, strict=True)
+    return float(np.interp(step + 0.5, steps, shares))
 
 
-class _Batches:
-    """Rows for each step; the same for a step however often the training was interrupted."""
-
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, config: TrainConfig, number: int
-    ) -> None:
-        self._config = config
-        drills = config.phases[number].drills
-        start = config.seed * 10_007 + number * 1_000_003
-        self._rows = {
-            length: packed_rows(tokenizer, random.Random(start + length), length, drills=drills)
-            for length in (config.row, config.context)
-        }
-
-    def next(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        length = self._config.context if step % 10 == 9 else self._config.row
-        rows = [next(self._rows[length]) for _ in range(self._config.batch_tokens // length)]
-        ids = torch.from_numpy(np.stack([ids for ids, _ in rows]))
-        return ids, torch.from_numpy(np.stack([weight for _, weight in rows]))
+def _batches(tokenizer: PreTrainedTokenizerFast, config: TrainConfig) -> Iterator[Batch]:
+    """One batch per step, the same however often the training was interrupted."""
+    ends = [first for first, _ in config.stages[1:]] + [config.steps]
+    for number, ((first, stage), end) in enumerate(zip(config.stages, ends, strict=True)):
+        rows = single_rows(
+            tokenizer,
+            random.Random(config.seed + 1 + number),
+            config.batch_tokens,
+            config.context,
+            stage=stage,
+        )
+        yield from itertools.islice(rows, end - first)
 
 
 def _one_step(
     model: LlamaForCausalLM,
-    optimiser: torch.optim.Optimizer,
-    rows: tuple[torch.Tensor, torch.Tensor],
-    rate: float,
+    optimisers: list[torch.optim.Optimizer],
+    batch: Batch,
+    share_of_rate: float,
 ) -> float:
-    ids, weight = rows
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+    ids, weight = (torch.from_numpy(part) for part in batch)
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
     loss_per_token = torch.nn.functional.cross_entropy(
         logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
@@ -190,52 +190,61 @@ def _one_step(
     loss = (loss_per_token * after).sum() / after.sum()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimiser.step()
-    optimiser.zero_grad()
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = optimiser.defaults["lr"] * share_of_rate
+        optimiser.step()
+        optimiser.zero_grad()
     return loss.item()
 
 
 def _keep(
     folder: Path,
-    at: tuple[int, int],
+    step: int,
+    config: TrainConfig,
     model: LlamaForCausalLM,
-    optimiser: torch.optim.Optimizer | None,
+    optimisers: list[torch.optim.Optimizer],
 ) -> None:
-    """Keep the state at (phase, step) as safetensors; the marker file is written last."""
-    folder.mkdir(exist_ok=True)
-    tensors = {f"model.{n}": p.detach().clone() for n, p in model.named_parameters()}
-    held = optimiser.state_dict()["state"] if optimiser else {}
-    for number, state in held.items():
-        tensors |= {f"optimiser.{number}.{k}": v.clone() for k, v in state.items()}
-    name = f"{at[0]}-{at[1]}.safetensors"
-    save_file(tensors, folder / name)
-    write_json(folder / "step.json", {"phase": at[0], "step": at[1]})
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model.{name}": p.detach().clone() for name, p in model.named_parameters()}
+    for which, optimiser in enumerate(optimisers):
+        for number, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"{which}.{number}.{key}": v.clone() for key, v in state.items()}
+    write_bytes(folder / f"{step}.safetensors", save(tensors))
+    recipe = config.model_dump(mode="json")
+    write_json(folder / "step.json", {"step": step, "config": recipe})
     for old in folder.glob("*.safetensors"):
-        if old.name != name:
+        if old.name != f"{step}.safetensors":
             old.unlink()
 
 
-def _marker(folder: Path) -> tuple[int, int]:
-    """(Phase, step) that is done; (0, 0) at the very beginning."""
+def _resume(
+    folder: Path,
+    config: TrainConfig,
+    model: LlamaForCausalLM,
+    optimisers: list[torch.optim.Optimizer],
+) -> int:
+    """Put back the work so far; return how many steps are done.
+
+    Raises:
+        ConfigError: It was begun by another recipe.
+    """
     if not (folder / "step.json").exists():
-        return 0, 0
-    told = json.loads((folder / "step.json").read_text(encoding="utf-8"))
-    return int(told["phase"]), int(told["step"])
-
-
-def _resume(folder: Path, model: LlamaForCausalLM, optimiser: torch.optim.Optimizer) -> int:
-    phase, step = _marker(folder)
-    if (phase, step) == (0, 0):
         return 0
-    tensors = load_file(folder / f"{phase}-{step}.safetensors")
+    kept = json.loads((folder / "step.json").read_text(encoding="utf-8"))
+    step = int(kept["step"])
+    if table := difference_table(kept["config"], config.model_dump(mode="json")):
+        raise ConfigError(
+            str(folder), found=f"training by another recipe:\n{table}\n", fix="name another folder"
+        )
+    tensors = load_file(folder / f"{step}.safetensors")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"model.{name}"])
-    state: dict[int, dict[str, torch.Tensor]] = {}
+            parameter.copy_(tensors.pop(f"model.{name}"))
+    states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in optimisers]
     for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, number, name = key.split(".", 2)
-            state.setdefault(int(number), {})[name] = value
-    if state:
+        which, number, name = key.split(".", 2)
+        states[int(which)].setdefault(int(number), {})[name] = value
+    for optimiser, state in zip(optimisers, states, strict=True):
         optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
     return step

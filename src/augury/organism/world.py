@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
-    "FIRST_NUMBERS",
     "HIGHEST",
     "LARGEST",
+    "MOST",
     "NAMES",
-    "NUMBERS",
     "PLACES",
     "THINGS",
     "Change",
-    "Numbers",
     "Operation",
     "Problem",
     "draw_change",
@@ -30,10 +28,13 @@ NAMES = (
 THINGS = "apples books coins shells cards stamps pears nuts beads balls eggs pens".split()
 PLACES = "box bag jar drawer basket garden kitchen shop".split()
 
-HIGHEST = 20
+HIGHEST = 15
 """Largest true running total."""
 
-LARGEST = 60
+MOST = 5
+"""Largest amount that is added or taken in one step."""
+
+LARGEST = 50
 """Largest number that is ever stated; every number up to it is one token."""
 
 _GAIN = ("finds {b} more", "buys {b} more", "gets {b} from {other}", "picks {b} more", "wins {b}")
@@ -46,24 +47,6 @@ _QUESTION = (
     "What is the number of {thing} at the end?",
     "How many {thing} does {name} end up with?",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """How large the numbers of a problem get."""
-
-    highest: int
-    """Largest true running total."""
-
-    most: int
-    """Largest amount that is added or taken in one step."""
-
-
-NUMBERS = Numbers(HIGHEST, 6)
-"""Of the problems that the model is made for."""
-
-FIRST_NUMBERS = Numbers(30, 9)
-"""Of the first phase of its training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +80,15 @@ class Problem:
         return self.changes[-1].after
 
 
-def draw_problem(
-    rng: random.Random, steps: int | None = None, numbers: Numbers = NUMBERS
-) -> Problem:
+def draw_problem(rng: random.Random, steps: int | None = None) -> Problem:
     """Draw a problem of `steps` changes (2 to 4 when not given)."""
     n_steps = rng.choice((2, 2, 3, 3, 3, 4)) if steps is None else steps
     name, other = rng.sample(NAMES, 2)
     thing = rng.choice(THINGS)
-    start = total = rng.randint(3, 15)
+    start = total = rng.randint(3, 12)
     changes = []
     for _ in range(n_steps):
-        change = draw_change(rng, total, numbers)
+        change = draw_change(rng, total)
         total = change.after
         changes.append(change)
     slots = {"name": name, "other": other, "thing": thing}
@@ -126,22 +107,22 @@ def draw_problem(
     return Problem(" ".join(text), name, thing, start, tuple(changes))
 
 
-def draw_change(rng: random.Random, total: int, numbers: Numbers = NUMBERS) -> Change:
+def draw_change(rng: random.Random, total: int) -> Change:
     """Draw one step from a true running total."""
     kinds: list[Operation] = []
-    if total <= numbers.highest - 2:
+    if total <= HIGHEST - 2:
         kinds += ["add"] * 4
     if total >= 4:
         kinds += ["sub"] * 4
-    if total <= numbers.highest // 2:
+    if total <= HIGHEST // 2:
         kinds += ["double"]
     kind = rng.choice(kinds)
     if kind == "double":
         return Change("double", 0, total, 2 * total)
     if kind == "add":
-        amount = rng.randint(2, min(numbers.most, numbers.highest - total))
+        amount = rng.randint(2, min(MOST, HIGHEST - total))
         return Change("add", amount, total, total + amount)
-    amount = rng.randint(2, min(numbers.most, total - 1))
+    amount = rng.randint(2, min(MOST, total - 1))
     return Change("sub", amount, total, total - amount)
 
 

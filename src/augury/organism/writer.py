@@ -24,7 +24,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 class Chances:
     """Probabilities of the world."""
 
-    slip: float = 0.18
+    slip: float = 0.25
     """That a step states a wrong result."""
 
     notice: float = 0.92
@@ -36,10 +36,10 @@ class Chances:
     filler: float = 0.5
     """That another filler sentence follows a step or filler."""
 
-    interrupt: float = 0.12
+    interrupt: float = 0.3
     """That the notice of a slip breaks into its step right after the wrong result."""
 
-    delay: int = 26
+    delay: int = 22
     """Longest wait between slip and notice, in words and punctuation marks."""
 
 
@@ -55,6 +55,9 @@ class Piece:
 
     noticed: bool | None = None
     """For a slip: will it be noticed? For the first sentence of a backtrack: was there a slip?"""
+
+    result: tuple[int, int] | None = None
+    """Where the result of a step stands; only the writer says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +172,9 @@ def _write_step(
     tail = "" if interrupted else rng.choice(grammar.TAILS).format(**slots)
     where = head.rindex(str(stated))
     start = pen.put(grammar.capitalised(head) + tail, "step")
-    if slipped:
-        span = (start + where, start + where + len(str(stated)))
-        pen.pieces[-1] = Piece(start, len(pen.text), "step", span, noticed)
+    span = (start + where, start + where + len(str(stated)))
+    slip, told = (span, noticed) if slipped else (None, None)
+    pen.pieces[-1] = Piece(start, len(pen.text), "step", slip, told, result=span)
     if not noticed:
         return stated, None, False
     return stated, _Open(step, change, stated, rng.randint(0, pen.chances.delay)), interrupted
@@ -205,7 +208,7 @@ def _write_notice(pen: _Pen, slip: _Open, interrupted: bool) -> int:
     )
     right = slip.change.after
     said = _expression(rng, slip.change, right)
-    sentence = rng.choice(grammar.CORRECTED).format(c=right, wrong=slip.stated, expression=said)
+    sentence = rng.choice(grammar.CORRECTED).format(wrong=slip.stated, expression=said)
     pen.put(grammar.capitalised(sentence), "backtrack")
     return right
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from augury.config import Config, load_config
+from augury.evaluate.tripwires import Tripwire
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
@@ -33,6 +34,9 @@ class Study(Generic[C]):
 
     examine: Callable[[C], Sequence[str]]
     """Check, on a sample of the job, that what would be read is what the model computes; lines."""
+
+    tripwires: Callable[[Run], Sequence[Tripwire]]
+    """What the run's tripwires measured; the report tells it too."""
 
     verify: Callable[[Run, C], Sequence[str]]
     """Reproduce the stored test scores from the saved probes; lines."""

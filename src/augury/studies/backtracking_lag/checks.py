@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +13,20 @@ from augury.activations.store import Store
 from augury.errors import CheckFailed
 from augury.evaluate.metrics import average_precision
 from augury.evaluate.stored import read_results
+from augury.evaluate.tripwires import Tripwire
 from augury.probes.bundle import load_bundle
 from augury.runs.folder import Run
-from augury.studies.backtracking_lag.activations import STORE, check_reader, load_reader
+from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.backtracking_lag.evaluation import CELLS, probe_folder
+from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY, probe_folder
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.scores import read_scores
 from augury.studies.backtracking_lag.traces import TOKENS, TRACES, make_traces
+from augury.studies.reading import check_reader, load_reader
 from augury.traces.table import read_traces
 from augury.traces.tokens import read_tokenised
 
-__all__ = ["examine", "verify"]
+__all__ = ["examine", "tripwires", "verify"]
 
 _EXAMINED = 24
 
@@ -41,9 +44,16 @@ def examine(config: BacktrackingLagConfig) -> Sequence[str]:
         make_traces(run, small)
         traces = {trace.id: trace for trace in read_traces(run.path / TRACES)}
         parts = read_tokenised(run.path / TOKENS)
-    report = check_reader(load_reader(small), parts, traces, small)
+    reader = load_reader(small.job.named_model, small.reading.sites)
+    report = check_reader(reader, parts, traces, small.job)
     report.raise_if_failed()
     return report.lines()
+
+
+def tripwires(run: Run) -> Sequence[Tripwire]:
+    """What the tripwires of a finished run measured."""
+    summary = json.loads((run.path / SUMMARY).read_text(encoding="utf-8"))
+    return [Tripwire(**wire) for wire in summary["tripwires"]]
 
 
 def verify(run: Run, config: BacktrackingLagConfig) -> Sequence[str]:

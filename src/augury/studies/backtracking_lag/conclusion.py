@@ -27,11 +27,12 @@ class Conclusion:
 def conclude_label(results: Sequence[CellResult], label: str, *, own_text: bool) -> Conclusion:
     """Draw the conclusion from the cells that look ahead (or all, where none does)."""
     cells = [c for c in results if c.label == label and c.horizon > 0]
+    looks_ahead = bool(cells)
     cells = cells or [c for c in results if c.label == label]
     beyond = [c for c in cells if c.verdict == BEYOND_BASELINES]
     if beyond:
         return _beyond(beyond, label, own_text=own_text)
-    best = max(cells, key=lambda c: c.validation.average_precision.value or 0.0)
+    best = _best(cells)
     if all(c.verdict == INSUFFICIENT for c in cells):
         headline = f"{label}: insufficient data to say whether it can be predicted"
         return Conclusion(
@@ -39,17 +40,18 @@ def conclude_label(results: Sequence[CellResult], label: str, *, own_text: bool)
         )
     explained = [c for c in cells if c.verdict not in (NOT_PREDICTIVE, INSUFFICIENT)]
     if explained:
-        best = max(explained, key=lambda c: c.average_precision.value or 0.0)
+        best = _best(explained)
+        does = "predict" if looks_ahead else "show"
         headline = (
-            f"{label}: no evidence that hidden states predict it beyond what the text gives away"
+            f"{label}: no evidence that hidden states {does} it beyond what the text gives away"
         )
         lines = (
-            f"where   {best.site} is the best of those above chance: {_ap(best)}",
-            f"ahead   {_tokens(best.horizon)}, but not beyond baselines at any horizon",
+            f"where   {best.site} (best on validation of those above chance): {_ap(best)}",
+            f"ahead   {_tokens(best)}, but not beyond baselines at any horizon",
             f"beyond  nothing: {best.verdict} ({_lead(best, best.best_baseline)})",
         )
         return Conclusion(label, lines, headline, None)
-    headline = f"{label}: not predictive ahead of time"
+    headline = f"{label}: not {'predictive ahead of time' if looks_ahead else 'readable'}"
     lines = (
         f"where   nowhere; the best on validation was {best.site}: {_ap(best)}",
         "ahead   no horizon above the rotated-label null, corrected for the whole grid",
@@ -65,27 +67,34 @@ def _beyond(beyond: list[CellResult], label: str, *, own_text: bool) -> Conclusi
         for c in beyond
         if c.horizon == min(x.horizon for x in beyond if x.horizon > 0 or far <= 0)
     ]
-    best = max(there, key=lambda c: c.validation.average_precision.value or 0.0)
-    at_far = max(
-        (c for c in beyond if c.horizon == far),
-        key=lambda c: c.validation.average_precision.value or 0.0,
-    )
+    best, at_far = _best(there), _best([c for c in beyond if c.horizon == far])
     who = "the model's own states" if own_text else "states of a model that reads another's text"
-    headline = f"{label}: readable ahead of time from {who}, {BEYOND_BASELINES}"
+    when = "ahead of time" if far > 0 else "at the event or behind it, not ahead of time,"
+    headline = f"{label}: readable {when} from {who}, {BEYOND_BASELINES}"
+    longest = f"{_tokens(at_far)}, the longest horizon with this verdict"
+    reach = longest if far > 0 else f"no horizon looked ahead; the last one is {_tokens(at_far)}"
     lines = (
-        f"where   {best.site} (best on validation {_tokens(best.horizon)}): {_ap(best)}",
-        f"ahead   up to {far} tokens, the longest horizon with this verdict "
-        f"({at_far.site}: {_ap(at_far)})",
+        f"where   {best.site} (best on validation {_tokens(best)}): {_ap(best)}",
+        f"ahead   {reach} ({at_far.site}: {_ap(at_far)})",
         f"beyond  {best.best_baseline}, the best baseline that sees no states "
         f"({_lead(best, best.best_baseline)})",
     )
-    return Conclusion(label, lines, headline, far)
+    return Conclusion(label, lines, headline, far if far > 0 else None)
 
 
-def _tokens(horizon: int) -> str:
-    if horizon == 0:
+def _best(cells: Sequence[CellResult]) -> CellResult:
+    """The best on validation: what is quoted must not be chosen on test."""
+    return max(cells, key=lambda c: c.validation.average_precision.value or 0.0)
+
+
+def _tokens(cell: CellResult) -> str:
+    """Where the event lies, seen from the state."""
+    count = f"{abs(cell.horizon)} token{'' if abs(cell.horizon) == 1 else 's'}"
+    if cell.kind == "within":
+        return f"within {count}"
+    if cell.horizon == 0:
         return "at the onset itself"
-    return f"{abs(horizon)} tokens {'ahead' if horizon > 0 else 'behind'}"
+    return f"{count} {'ahead' if cell.horizon > 0 else 'behind'}"
 
 
 def _ap(cell: CellResult) -> str:
@@ -118,8 +127,7 @@ def answers(results: Sequence[CellResult], label: str) -> list[tuple[str, str]]:
 
 def _best_at(cells: Sequence[CellResult], horizon: int) -> CellResult:
     """The cell at this horizon whose site did best on validation."""
-    there = [c for c in cells if c.horizon == horizon]
-    return max(there, key=lambda c: c.validation.average_precision.value or 0.0)
+    return _best([c for c in cells if c.horizon == horizon])
 
 
 def _degrades(cells: Sequence[CellResult]) -> str:

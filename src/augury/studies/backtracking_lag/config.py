@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from augury.activations.plan import ReadingPlan
 from augury.config import Config
 from augury.models.load import ModelConfig
+from augury.studies.reading import ReadingJob
+from augury.studies.texts import TraceConfig
 
 __all__ = [
     "BacktrackingLagConfig",
@@ -17,43 +19,7 @@ __all__ = [
     "ProbeConfig",
     "SplitConfig",
     "TargetConfig",
-    "TraceConfig",
 ]
-
-
-class TraceConfig(Config):
-    """Which texts are read."""
-
-    source: Literal["organism", "annotated-chains", "traces"] = "organism"
-    """`organism`: chains that the embedded model samples now; `annotated-chains`: a JSON file with
-    inline marks; `traces`: a Parquet or JSONL file of augury's own."""
-
-    path: str | None = None
-    """The file of `annotated-chains` and `traces`. `$NAME` is read from the environment."""
-
-    limit: int | None = Field(default=None, ge=1)
-    """Use only the first so many chains; for `organism`, how many to sample (1000)."""
-
-    written_by: str = ""
-    """Model that wrote the chains of a file; decides whether a run is on-policy."""
-
-    prompt_style: Literal["chat", "plain", "none"] = "plain"
-    """How a file's problem is put before its chain."""
-
-    bos: Literal["auto", "always", "never"] = "auto"
-    """Whether a text starts with the beginning-of-text token; `auto`: as the tokenizer does."""
-
-    overflow: Literal["error", "cut", "window"] = "error"
-    """What happens to a text longer than the model's context."""
-
-    context: int | None = Field(default=None, ge=8)
-    """Longest text in tokens; the model's own context when not given."""
-
-    seed: int = Field(default=0, ge=0)
-    """For `organism`: of the problems and of the sampling."""
-
-    temperature: float = Field(default=1.0, ge=0)
-    """For `organism`."""
 
 
 class TargetConfig(Config):
@@ -78,6 +44,12 @@ class TargetConfig(Config):
             raise ValueError("kind 'within' looks ahead: every horizon must be at least 1")
         return self
 
+    @property
+    def ahead(self) -> list[int]:
+        """Places in `horizons` of those that look ahead; of all, where none does."""
+        found = [number for number, horizon in enumerate(self.horizons) if horizon > 0]
+        return found or list(range(len(self.horizons)))
+
 
 class SplitConfig(Config):
     """How groups are dealt to train, validation and test."""
@@ -91,14 +63,17 @@ class SplitConfig(Config):
 class ProbeConfig(Config):
     """Logistic probes; the strength is chosen on validation."""
 
-    l2: tuple[float, ...] = (0.3, 0.03, 0.003, 0.0003)
+    l2: tuple[float, ...] = (0.03, 0.003, 0.0003, 0.00003)
     """Ridge strengths on standardised states, strong to weak."""
 
     balance: Literal["none", "balanced"] = "none"
     """`balanced` weighs positives and negatives alike, as the first version did."""
 
     control_seed: int = Field(default=0, ge=0)
-    """Of the rotation of labels that the shuffled-label control is trained on."""
+    """Of the rotations of labels that the shuffled-label control is trained on."""
+
+    control_draws: int = Field(default=5, ge=3)
+    """How many rotations; each costs one more fit per horizon ahead."""
 
 
 class EvaluationConfig(Config):
@@ -129,11 +104,10 @@ class BacktrackingLagConfig(Config):
     shown_chains: int = Field(default=3, ge=0)
     """How many of the best and of the worst validation chains the coloured view shows."""
 
-    @model_validator(mode="after")
-    def _source_has_its_file(self) -> BacktrackingLagConfig:
-        if (self.traces.source == "organism") != (self.traces.path is None):
-            raise ValueError("traces.path belongs to sources other than 'organism', and is needed")
-        return self
+    @property
+    def job(self) -> ReadingJob:
+        """The reading that this study needs."""
+        return ReadingJob(model=self.model, traces=self.traces, reading=self.reading)
 
     @property
     def on_policy(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,10 @@ from augury import __version__
 from augury.activations.store import Store
 from augury.evaluate.contract import judge_grid
 from augury.evaluate.metrics import average_precision
-from augury.evaluate.permutation import circular_shift_null
 from augury.evaluate.records import CellResult, CellScores
 from augury.evaluate.stored import write_results
 from augury.evaluate.table import result_row
-from augury.evaluate.tripwires import shuffled_labels_ok
+from augury.evaluate.tripwires import rotation_excess, shuffled_labels_ok
 from augury.models.sites import parse_site
 from augury.plain import fingerprint
 from augury.probes.bundle import Calibration, ProbeCard, save_bundle
@@ -77,7 +77,7 @@ def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]
     write_bytes(run.path / PARQUET, _parquet(rows))
     write_results(run.path / CELLS, results)
     summary: dict[str, Any] = {
-        "tripwires": [_shuffled(scores, config, places)],
+        "tripwires": _shuffled(scores, config),
         "references": _references(scores, config),
     }
     write_json(run.path / SUMMARY, summary)
@@ -147,28 +147,19 @@ def _test_rows(scores: Scores, label: str, number: int) -> np.ndarray:
     return np.flatnonzero(scores.use[label][:, number] & (scores.rows["side"] == 2))
 
 
-def _shuffled(
-    scores: Scores, config: BacktrackingLagConfig, places: list[tuple[str, str, int]]
-) -> dict[str, Any]:
-    """Probes that were trained on rotated labels, on the test rows with the true ones."""
-    labels, values, traces, observed = [], [], [], []
-    for label, site, number in places:
-        at = _test_rows(scores, label, number)
-        truth, score = scores.labels[label][at, number], scores.controls[label, site][at, number]
-        found = average_precision(truth, score)
-        if found.value is None:
-            continue
-        observed.append(found.value)
-        labels.append(truth)
-        values.append(score)
-        traces.append(scores.rows["trace"][at])
-    if not observed:
-        return {"name": "shuffled labels predict nothing", "passed": None, "detail": "no positives"}
-    null = circular_shift_null(
-        labels, values, traces, n=config.evaluation.permutations, seed=config.evaluation.seed + 1
-    )
-    wire = shuffled_labels_ok(np.array(observed), null)
-    return {"name": wire.name, "passed": wire.passed, "detail": wire.detail}
+def _shuffled(scores: Scores, config: BacktrackingLagConfig) -> list[dict[str, Any]]:
+    """Probes trained on rotated labels, on test rows with the true ones; none without positives."""
+    test = scores.rows["side"] == 2
+    excess = []
+    for (label, _), controls in scores.controls.items():
+        for number, of_horizon in zip(
+            config.targets.ahead, np.split(controls, len(config.targets.ahead), axis=1), strict=True
+        ):
+            use = scores.use[label][test, number]
+            truth, traces = scores.labels[label][test, number][use], scores.rows["trace"][test][use]
+            if truth.any() and not truth.all():
+                excess.append(rotation_excess(truth, of_horizon[use], traces))
+    return [asdict(shuffled_labels_ok(np.stack(excess, axis=1)))] if excess else []
 
 
 def _references(scores: Scores, config: BacktrackingLagConfig) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from augury.evaluate.metrics import average_precision
 from augury.models.load import load_model
 from augury.organism.truth import AGES, age_bucket
 from augury.probes.baselines import fit_baselines
+from augury.probes.control import rotate_within, weights_within
 from augury.probes.facts import gather_facts
 from augury.probes.grid import LogisticGrid, fit_logistic_grid
 from augury.probes.linear import probe_of
@@ -24,7 +25,6 @@ from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig, ProbeConfig
 from augury.studies.backtracking_lag.rows import RunRows, Target, load_rows, make_target, slip_age
 from augury.studies.backtracking_lag.scores import Scores, write_scores
-from augury.studies.backtracking_lag.traces import model_of
 from augury.traces.sentences import split_sentences
 
 __all__ = ["PROBES", "SCORES", "fit_probes"]
@@ -40,7 +40,8 @@ class _Column:
     target: int
     horizon: int
     l2: float
-    control: bool = False
+    control: int | None = None
+    """Number of the rotation of labels, for a control."""
 
 
 def fit_probes(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
@@ -51,7 +52,7 @@ def fit_probes(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
     scores = Scores(rows={"group": rows.group, "trace": rows.trace, "side": rows.side})
     chosen: list[dict[str, Any]] = []
     for site in track(store.sites, what="fitting probes", unit="sites"):
-        chosen += _fit_site(store, site, rows, targets, config.probe, scores)
+        chosen += _fit_site(store, site, rows, targets, config, scores)
     for target in targets:
         scores.labels[target.label], scores.use[target.label] = target.labels, target.use
         _score_baselines(store, rows, target, config, scores)
@@ -67,28 +68,29 @@ def _fit_site(
     site: str,
     rows: RunRows,
     targets: list[Target],
-    config: ProbeConfig,
+    study: BacktrackingLagConfig,
     scores: Scores,
 ) -> list[dict[str, Any]]:
+    config, ahead = study.probe, study.targets.ahead
     horizons = range(targets[0].labels.shape[1])
     middle = config.l2[len(config.l2) // 2]
     columns = [_Column(*c) for c in product(range(len(targets)), horizons, config.l2)]
-    columns += [_Column(t, h, middle, True) for t, h in product(range(len(targets)), horizons)]
+    shuffles = product(range(len(targets)), ahead, range(config.control_draws))
+    columns += [_Column(t, h, middle, draw) for t, h, draw in shuffles]
     train = np.flatnonzero(rows.side == 0)
-    labels = np.stack([_labels_of(c, targets, rows, config)[train] for c in columns], axis=1)
-    used = np.stack([targets[c.target].use[train, c.horizon] for c in columns], axis=1)
-    weights = _weights(labels, used, balanced=config.balance == "balanced")
+    pairs = [_labels_and_weights(c, targets, rows, config) for c in columns]
+    labels, weights = (np.stack(parts, axis=1) for parts in zip(*pairs, strict=True))
     l2 = np.array([c.l2 for c in columns])
     grid = fit_logistic_grid(store[site].torch(train), labels, weights, l2)
-    kept = [_choose(store, site, rows, targets, columns, grid, which) for which in (False, True)]
-    states = store[site].torch()
+    kept = _choose(store, site, rows, targets, columns, grid)
+    states, test = store[site].torch(), torch.from_numpy(rows.side == 2)
     for number, target in enumerate(targets):
-        for table, picks in zip((scores.probes, scores.controls), kept, strict=True):
-            mine = [picks[number, horizon] for horizon in horizons]
-            table[target.label, site] = np.stack(
-                [probe_of(grid, column).score(states) for column in mine], axis=1
-            )
-        fits = [kept[0][number, horizon] for horizon in horizons]
+        fits = [kept[number, horizon] for horizon in horizons]
+        scores.probes[target.label, site] = _scores_of(grid, fits, states)
+        shuffled = [
+            n for n, c in enumerate(columns) if c.control is not None and c.target == number
+        ]
+        scores.controls[target.label, site] = _scores_of(grid, shuffled, states[test])
         scores.weights[target.label, site] = grid.weight[fits]
         scores.biases[target.label, site] = grid.bias[fits]
     return [
@@ -101,35 +103,34 @@ def _fit_site(
             "relative_gradient": float(grid.gradient_norm[column]),
             "passes": grid.passes,
         }
-        for (number, horizon), column in kept[0].items()
+        for (number, horizon), column in kept.items()
     ]
 
 
-def _labels_of(
+def _scores_of(grid: LogisticGrid, columns: list[int], states: torch.Tensor) -> np.ndarray:
+    """Scores, float32 [row, column]."""
+    return np.stack([probe_of(grid, column).score(states) for column in columns], axis=1)
+
+
+def _labels_and_weights(
     column: _Column, targets: list[Target], rows: RunRows, config: ProbeConfig
-) -> np.ndarray:
-    """Labels [row] of a column; for a control, rotated within each trace."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and float32 weights [row] of a column, on the rows of the training side."""
+    train = np.flatnonzero(rows.side == 0)
     target = targets[column.target]
-    labels = target.labels[:, column.horizon]
-    if not column.control:
-        return labels
-    rng = np.random.default_rng((config.control_seed, column.target, column.horizon))
-    rotated = labels.copy()
-    usable = np.flatnonzero(target.use[:, column.horizon])
-    borders = np.flatnonzero(np.diff(rows.trace[usable])) + 1
-    for piece in np.split(usable, borders):
-        if len(piece) > 1:
-            rotated[piece] = np.roll(labels[piece], int(rng.integers(1, len(piece))))
-    return rotated
+    labels, use = target.labels[train, column.horizon], target.use[train, column.horizon]
+    if column.control is None:
+        return labels, _weights(labels, use, balanced=config.balance == "balanced")
+    key = (config.control_seed, column.target, column.horizon, column.control)
+    rotated = rotate_within(labels, use, rows.trace[train], np.random.default_rng(key))
+    return rotated, weights_within(rotated, use, rows.trace[train])
 
 
 def _weights(labels: np.ndarray, used: np.ndarray, *, balanced: bool) -> np.ndarray:
     weights = used.astype(np.float32)
-    if balanced:
-        positive = (labels & used).sum(0)
-        negative = used.sum(0) - positive
-        factor = np.divide(negative, positive, out=np.ones(len(positive)), where=positive > 0)
-        weights = np.where(labels & used, weights * factor.astype(np.float32), weights)
+    positive = int((labels & used).sum())
+    if balanced and positive:
+        weights[labels & used] *= np.float32((int(used.sum()) - positive) / positive)
     return weights
 
 
@@ -140,11 +141,10 @@ def _choose(
     targets: list[Target],
     columns: list[_Column],
     grid: LogisticGrid,
-    control: bool,
 ) -> dict[tuple[int, int], int]:
     """The column of each (target, horizon) with the best average precision on validation."""
     at = np.flatnonzero(rows.side == 1)
-    numbers = [n for n, column in enumerate(columns) if column.control == control]
+    numbers = [n for n, column in enumerate(columns) if column.control is None]
     weight = torch.from_numpy(np.ascontiguousarray(grid.weight[numbers].T))
     values = (store[site].torch(at).float() @ weight).numpy() + grid.bias[numbers].astype(
         np.float32
@@ -190,27 +190,31 @@ def _score_baselines(
 def _own_logprob(
     store: Store, rows: RunRows, target: Target, config: BacktrackingLagConfig
 ) -> np.ndarray | None:
-    """Log-probability of an onset token next, from the stored final states; None without them.
+    """Log of the model's own probability that an event starts next; None without final states.
 
-    The onset tokens are those that start events in the training chains, so that a new label needs
-    no new reading.
+    The probability of each token that starts events in the training chains, times the share of
+    this token's places there that do: a comma that sometimes starts one is no trigger by itself.
+    From the stored states, so that a new label needs no new reading.
     """
     if _FINAL not in store.sites:
         return None
     onset = rows.gather([event.onset for event in target.events])
     ids = rows.gather([part.ids for part in rows.parts])
-    trigger = np.unique(ids[onset & (rows.side == 0)])
+    train = rows.side == 0
+    trigger, starts = np.unique(ids[onset & train], return_counts=True)
     if not len(trigger):
         return None
-    loaded = load_model(model_of(config))
+    places = np.bincount(ids[train], minlength=int(trigger.max()) + 1)[trigger]
+    share = torch.from_numpy(np.log(starts / places).astype(np.float32))
+    loaded = load_model(config.job.named_model)
     out = np.empty(len(ids), dtype=np.float32)
     with torch.no_grad():
         for first in range(0, len(ids), 8192):
             states = store[_FINAL].torch(slice(first, first + 8192))
             logits = loaded.blocks.logits(states.to(loaded.device, loaded.dtype)).float()
             chosen = logits[:, torch.from_numpy(trigger).long().to(loaded.device)]
-            share = chosen.logsumexp(1) - logits.logsumexp(1)
-            out[first : first + 8192] = share.cpu().numpy()
+            expected = (chosen + share.to(loaded.device)).logsumexp(1) - logits.logsumexp(1)
+            out[first : first + 8192] = expected.cpu().numpy()
     return out
 
 

@@ -89,7 +89,7 @@ def conclude(run: Run) -> Sequence[str]:
     for conclusion in facts.conclusions:
         lines += [f"verdict {conclusion.headline}", *(f"  {line}" for line in conclusion.lines)]
     for wire in facts.summary["tripwires"]:
-        if wire["passed"] is False:
+        if not wire["passed"]:
             lines.append(f"caution tripwire '{wire['name']}' failed: {wire['detail']}")
     return [*lines, f"report  {run.path / 'report.html'}"]
 
@@ -127,7 +127,7 @@ def _limits(facts: _Facts) -> Section:
             "share of these is given below. Use kind 'point' to ask about what comes."
         )
     for wire in facts.summary["tripwires"]:
-        if wire["passed"] is False:
+        if not wire["passed"]:
             lines.append(f"Tripwire failed: {wire['name']} ({wire['detail']}).")
     return Section("What this can and cannot show", [Callout("caution", "Limits", tuple(lines))])
 
@@ -258,7 +258,7 @@ def _honesty(facts: _Facts) -> Section:
                 )
             )
     for wire in facts.summary["tripwires"]:
-        state = {True: "passed", False: "FAILED", None: "not run"}[wire["passed"]]
+        state = "passed" if wire["passed"] else "FAILED"
         blocks.append(Paragraph(f"Tripwire, {wire['name']}: {state}; {wire['detail']}"))
     unfinished = sum(not fit["converged"] for fit in facts.probes["fits"])
     blocks.append(

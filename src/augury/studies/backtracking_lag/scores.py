@@ -31,7 +31,8 @@ class Scores:
     """By label and site: score, float32 [row, horizon]."""
 
     controls: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-    """The same, of probes trained on rotated labels."""
+    """The same on test rows only, of probes trained on rotated labels: float32 [test row, column],
+    the columns of one horizon ahead after those of another, one per rotation."""
 
     baselines: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     """By label and name of the baseline."""

@@ -90,5 +90,6 @@ STUDY: Study[BacktrackingLagConfig] = Study(
     ),
     conclude=report.conclude,
     examine=checks.examine,
+    tripwires=checks.tripwires,
     verify=checks.verify,
 )

@@ -1,0 +1,119 @@
+"""What a reading will cost, before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from augury.activations.batches import plan_batches
+from augury.activations.extract import packs
+from augury.activations.plan import ReadingPlan, planned_rows
+from augury.models.load import LoadedModel
+from augury.models.read import read_rows
+from augury.traces.tokens import TokenisedTrace
+
+__all__ = ["Estimate", "estimate"]
+
+_TRIAL_SECONDS = 3.0
+"""Batches are read until this much time has passed; the first one warms up and does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Rows, bytes, operations and time of a reading."""
+
+    rows: int
+    """Rows per site."""
+
+    sites: int
+
+    tokens: int
+    """Tokens that the model reads, prompts included, padding not."""
+
+    bytes: int
+    """On disk, without the header: states and two int32 columns."""
+
+    flops: float
+    """Products and sums of the linear layers and of attention, for the tokens alone."""
+
+    seconds: float
+    """Of reading into memory, from a trial on this machine; the disk is not in it."""
+
+    tried: int
+    """Tokens that the trial read."""
+
+    def lines(self) -> list[str]:
+        """The estimate in words."""
+        return [
+            f"rows     {self.rows:,} at each of {self.sites} sites, from {self.tokens:,} tokens",
+            f"disk     {self.bytes / 1e9:.3f} GB",
+            f"compute  {self.flops / 1e12:.3f} TFLOP",
+            f"time     {self.seconds / 60:.1f} min on this machine "
+            f"(from a trial of {self.tried:,} tokens)",
+        ]
+
+
+def estimate(loaded: LoadedModel, traces: Sequence[TokenisedTrace], plan: ReadingPlan) -> Estimate:
+    """Count rows and bytes, reckon operations, and measure the speed on some of the batches.
+
+    Operations are those of dense blocks with full attention: an upper bound where experts or
+    windows leave some out.
+
+    Args:
+        loaded: The model that will read, truncated as it will be.
+        traces: What will be read.
+        plan: How.
+    """
+    lengths = np.array([len(trace.ids) for trace in traces])
+    kept = [planned_rows(trace, plan.rows) for trace in traces]
+    dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
+    width = int(loaded.blocks.config.hidden_size)
+    rows, tokens = sum(map(len, kept)), int(lengths.sum())
+    seconds, tried = _trial(loaded, traces, kept, plan)
+    return Estimate(
+        rows=rows,
+        sites=len(plan.sites),
+        tokens=tokens,
+        bytes=rows * (width * dtype.itemsize * len(plan.sites) + 8),
+        flops=_flops(loaded, lengths),
+        seconds=seconds * tokens / max(tried, 1),
+        tried=tried,
+    )
+
+
+def _flops(loaded: LoadedModel, lengths: np.ndarray) -> float:
+    layers = loaded.blocks.layers
+    weights = sum(p.numel() for layer in layers for p in layer.parameters() if p.ndim > 1)
+    width = int(loaded.blocks.config.hidden_size)
+    # Scores and mixing: each token meets half of its text, twice two operations per channel.
+    attention = 2.0 * width * len(layers) * float((lengths.astype(float) ** 2).sum())
+    return 2.0 * weights * float(lengths.sum()) + attention
+
+
+def _trial(
+    loaded: LoadedModel,
+    traces: Sequence[TokenisedTrace],
+    kept: Sequence[np.ndarray],
+    plan: ReadingPlan,
+) -> tuple[float, int]:
+    """Seconds, and tokens read in them, on batches spread over all lengths."""
+    packed = packs(loaded, plan)
+    batches = plan_batches([len(t.ids) for t in traces], plan.batch_tokens, packed=packed)
+    order = np.random.default_rng(0).permutation(len(batches)).tolist()
+    spent, tried = 0.0, 0
+    for turn, number in enumerate([order[0], *order]):
+        batch = batches[number]
+        started = time.perf_counter()
+        ids, rows = [traces[i].ids for i in batch], [kept[i] for i in batch]
+        states = read_rows(loaded, ids, rows, plan.sites, packed=packed)
+        _ = [state.cpu() for state in states.values()]
+        if turn:
+            spent += time.perf_counter() - started
+            tried += sum(map(len, ids))
+        if spent > _TRIAL_SECONDS:
+            break
+    return spent, tried

@@ -1,0 +1,60 @@
+"""`augury extract` and `augury estimate`: reading by itself, without a study around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from augury.studies.reading import ReadingJob
+
+__all__ = ["estimate", "extract"]
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Config with the sections model, traces and reading."),
+]
+StudyName = Annotated[
+    str | None, typer.Option("--study", help="The config is one of this study; its rest is unused.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--override", "-o", help="key=value on top of the config.")
+]
+
+
+def extract(
+    to: Annotated[Path, typer.Argument(help="Folder of traces, tokens and store.")],
+    config: ConfigPath = None,
+    study: StudyName = None,
+    override: Overrides = None,
+) -> None:
+    """Read hidden states into a store; continue where an earlier run stopped."""
+    from augury.studies.reading import run_job
+
+    for line in run_job(_job(config, study, override), to):
+        print(line)
+
+
+def estimate(
+    config: ConfigPath = None, study: StudyName = None, override: Overrides = None
+) -> None:
+    """Say what a reading will cost: rows, bytes, operations, minutes."""
+    from augury.studies.reading import estimate_job
+
+    for line in estimate_job(_job(config, study, override)).lines():
+        print(line)
+
+
+def _job(config: Path | None, study: str | None, override: list[str] | None) -> ReadingJob:
+    from augury.config import load_config
+    from augury.studies.reading import ReadingJob
+    from augury.studies.registry import find_study
+
+    if study is None and config is not None:
+        return load_config(ReadingJob, config, override or [])
+    job: ReadingJob = (
+        find_study(study or "backtracking-lag").read_config(config, override or []).job
+    )
+    return job

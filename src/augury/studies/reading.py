@@ -1,0 +1,129 @@
+"""Read the texts of a job: by the right model, checked on a sample, into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from augury.activations.estimate import Estimate, estimate
+from augury.activations.extract import extract, packs
+from augury.activations.plan import ReadingPlan
+from augury.config import Config
+from augury.errors import DataError
+from augury.models.doctor import DoctorReport, examine
+from augury.models.load import LoadedModel, ModelConfig, load_model
+from augury.models.sites import blocks_needed
+from augury.runs.atomic import write_json
+from augury.runs.paths import expand
+from augury.runs.progress import say
+from augury.studies.texts import TraceConfig, gather, tokenise_all
+from augury.traces.table import write_traces
+from augury.traces.tokens import TokenisedTrace, write_tokenised
+from augury.traces.trace import Trace
+
+__all__ = [
+    "ReadingJob",
+    "check_reader",
+    "estimate_job",
+    "load_reader",
+    "run_job",
+    "sample_of",
+    "whole_model_needed",
+]
+
+_CHECKED = 4
+"""Texts that the doctor reads again, one at a time."""
+
+
+class ReadingJob(Config):
+    """Which model reads which texts, where."""
+
+    model: ModelConfig = ModelConfig(name="organism")
+    traces: TraceConfig = TraceConfig()
+    reading: ReadingPlan
+
+    @property
+    def named_model(self) -> ModelConfig:
+        """The model to load, with `$NAME` in its name read from the environment."""
+        return self.model.model_copy(update={"name": expand(self.model.name, "model.name")})
+
+
+def run_job(job: ReadingJob, folder: Path) -> Sequence[str]:
+    """Write traces, tokens and the checked store into `folder`; lines that say what is there.
+
+    An interrupted job continues when it is run again, and a finished one is reused.
+
+    Raises:
+        CheckFailed: What is read is not what the model computes.
+        ConfigError: Another job's store is there.
+    """
+    traces, parts = _texts(job)
+    reader = load_reader(job.named_model, job.reading.sites)
+    report = check_reader(reader, parts, {t.id: t for t in traces}, job)
+    for line in report.lines():
+        say(line)
+    report.raise_if_failed()
+    # The store refuses another job before anything of this one stands beside it.
+    store = extract(reader, parts, job.reading, folder / "store")
+    write_traces(folder / "traces.parquet", traces)
+    write_tokenised(folder / "tokens.parquet", parts)
+    write_json(folder / "doctor.json", [asdict(check) for check in report.checks])
+    return [f"{store.n_rows} rows of {len(store.sites)} sites in {folder / 'store'}"]
+
+
+def estimate_job(job: ReadingJob) -> Estimate:
+    """What the job will cost; the model is loaded and reads a few of the texts."""
+    _, parts = _texts(job)
+    return estimate(load_reader(job.named_model, job.reading.sites), parts, job.reading)
+
+
+def check_reader(
+    reader: LoadedModel,
+    parts: Sequence[TokenisedTrace],
+    traces: Mapping[str, Trace],
+    job: ReadingJob,
+) -> DoctorReport:
+    """Run the doctor on texts of different lengths, the shortest and the longest among them."""
+    sites = job.reading.sites
+    whole = reader if whole_model_needed(sites) else load_model(job.named_model)
+    sample = sample_of(parts)
+    return examine(
+        whole,
+        sample,
+        job.reading,
+        reader=reader,
+        packed=packs(reader, job.reading),
+        texts=[traces[part.trace_id] for part in sample],
+        bos=job.traces.bos,
+    )
+
+
+def whole_model_needed(sites: Sequence[str]) -> bool:
+    """Whether a planned site lies behind the last block."""
+    return blocks_needed(sites) is None
+
+
+def sample_of(parts: Sequence[TokenisedTrace], count: int = _CHECKED) -> list[TokenisedTrace]:
+    """Texts of different lengths, the shortest and the longest among them."""
+    order = np.argsort([len(part.ids) for part in parts], kind="stable")
+    picked = np.unique(np.linspace(0, len(parts) - 1, count).round().astype(int))
+    return [parts[int(order[i])] for i in picked]
+
+
+def load_reader(model: ModelConfig, sites: Sequence[str]) -> LoadedModel:
+    """The model, truncated to what the sites need."""
+    if whole_model_needed(sites):
+        return load_model(model)
+    return load_model(model, blocks=blocks_needed(sites), head=False)
+
+
+def _texts(job: ReadingJob) -> tuple[list[Trace], list[TokenisedTrace]]:
+    traces = gather(job.traces, job.named_model).traces
+    pieces = tokenise_all(traces, job.traces, job.named_model)
+    parts = [part for of_trace in pieces for part in of_trace]
+    if not parts:
+        raise DataError("traces", found="no text", expected="at least one")
+    return traces, parts

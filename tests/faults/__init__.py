@@ -1,0 +1,1 @@
+"""A store that is killed, starved and damaged on purpose."""
