@@ -1,0 +1,239 @@
+"""How fast states are read: ours, its peers, and the limit, interleaved in one process.
+
+    python benchmarks/extraction.py [--quick] [--dtype float32|bfloat16] [--json]
+
+A random Llama (12 blocks, width 768, 32k tokens; about 100 M parameters in the blocks and tables),
+the outputs of blocks 3 to 7, real ragged lengths (GSM8K from AUGURY_DATA, or drawn like it). Every
+way reads the same traces in every round, in an order that changes, and ends with all states of all
+tokens in CPU memory. `limit`: the same eight blocks on dense rows of equal length with the same
+mean attention extent (sum of squared lengths over sum of lengths), nothing captured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from augury.activations.batches import plan_batches
+from augury.activations.extract import extract
+from augury.activations.plan import ReadingPlan
+from augury.models.blocks import locate
+from augury.models.load import LoadedModel, ModelConfig
+from augury.models.read import read_rows
+from augury.traces.tokens import TokenisedTrace
+
+BLOCKS = (3, 4, 5, 6, 7)
+SITES = tuple(f"resid.{block}" for block in BLOCKS)
+BUDGET = 4096
+VOCABULARY = 32_000
+
+
+def lengths_of(kind: str, count: int) -> list[int]:
+    """Tokens per trace: one problem and its solution, or one to twelve solutions joined."""
+    rng = random.Random(0)
+    path = Path(os.environ.get("AUGURY_DATA", "../shared/data")) / "gsm8k"
+    rows = [json.loads(line) for file in sorted(path.glob("t*.jsonl")) for line in file.open()]
+    if rows:
+        one = [int(len(f"{r['question']} {r['answer']}".split()) * 1.5) for r in rows]
+    else:
+        one = [int(rng.gauss(150, 50)) for _ in range(2000)]
+    one = [max(30, n) for n in one]
+    if kind == "short":
+        return rng.sample(one, count)
+    return [min(1500, sum(rng.choices(one, k=rng.randint(1, 12)))) for _ in range(count)]
+
+
+def model_of(blocks: int, dtype: torch.dtype) -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=768,
+        intermediate_size=2048,
+        num_hidden_layers=blocks,
+        num_attention_heads=12,
+        max_position_embeddings=2048,
+    )
+    return LlamaForCausalLM(config).to(dtype).eval()
+
+
+def loaded_of(model: LlamaForCausalLM, dtype: torch.dtype) -> LoadedModel:
+    return LoadedModel(
+        model=model.model,
+        tokenizer=None,
+        blocks=locate(model.model),
+        config=ModelConfig(name="random"),
+        device=torch.device("cpu"),
+        dtype=dtype,
+        context=2048,
+        depth=12,
+        identity={"weights": "random"},
+    )
+
+
+def ours(loaded: LoadedModel, traces: list[np.ndarray], *, packed: bool) -> None:
+    kept: list[dict[str, torch.Tensor]] = []
+    for batch in plan_batches([len(ids) for ids in traces], BUDGET, packed=packed):
+        ids = [traces[index] for index in batch]
+        rows = [np.arange(len(one)) for one in ids]
+        kept.append(read_rows(loaded, ids, rows, SITES, packed=packed))
+
+
+def ours_stored(loaded: LoadedModel, traces: list[np.ndarray]) -> None:
+    plan = ReadingPlan(sites=SITES, rows="all", batch_tokens=BUDGET)
+    with tempfile.TemporaryDirectory() as folder:
+        extract(loaded, [_named(n, ids) for n, ids in enumerate(traces)], plan, Path(folder) / "s")
+
+
+def _named(number: int, ids: np.ndarray) -> TokenisedTrace:
+    nothing = np.zeros(len(ids), np.int32)
+    return TokenisedTrace(
+        trace_id=str(number),
+        group=str(number),
+        ids=ids.astype(np.int32),
+        starts=nothing,
+        ends=nothing,
+        special=nothing.astype(bool),
+        role=nothing.astype(np.uint8),
+        first_row=0,
+    )
+
+
+@torch.no_grad()
+def padded_hidden_states(model: LlamaForCausalLM, traces: list[np.ndarray]) -> None:
+    """The usual script: batches of eight in data order, `output_hidden_states=True`."""
+    kept = []
+    for start in range(0, len(traces), 8):
+        some = traces[start : start + 8]
+        longest = max(map(len, some))
+        ids = torch.zeros((len(some), longest), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, one in enumerate(some):
+            ids[row, : len(one)], mask[row, : len(one)] = torch.from_numpy(one), 1
+        out = model(input_ids=ids, attention_mask=mask, output_hidden_states=True, use_cache=False)
+        kept.append([out.hidden_states[block + 1][mask.bool()] for block in BLOCKS])
+
+
+@torch.no_grad()
+def padded_hooks(model: LlamaForCausalLM, traces: list[np.ndarray]) -> None:
+    """The careful script: the same batches, hooks, base model, no head."""
+    kept: list[torch.Tensor] = []
+    mask = torch.zeros(0)
+    hooks = [
+        model.model.layers[block].register_forward_hook(
+            lambda module, args, out: kept.append(
+                (out[0] if isinstance(out, tuple) else out)[mask.bool()]
+            )
+        )
+        for block in BLOCKS
+    ]
+    for start in range(0, len(traces), 8):
+        some = traces[start : start + 8]
+        ids = torch.zeros((len(some), max(map(len, some))), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, one in enumerate(some):
+            ids[row, : len(one)], mask[row, : len(one)] = torch.from_numpy(one), 1
+        model.model(input_ids=ids, attention_mask=mask, use_cache=False)
+    for hook in hooks:
+        hook.remove()
+
+
+@torch.no_grad()
+def seed_way(model: LlamaForCausalLM, traces: list[np.ndarray]) -> None:
+    """One chain at a time, hidden states to Python lists, pickle."""
+    kept = []
+    for one in traces:
+        ids = torch.from_numpy(one)[None]
+        out = model(input_ids=ids, output_hidden_states=True, use_cache=False)
+        states = [out.hidden_states[block + 1][0].float() for block in BLOCKS]
+        kept.append([[state.tolist() for state in site] for site in states])
+    with tempfile.TemporaryFile() as file:
+        pickle.dump(kept, file)
+
+
+@torch.no_grad()
+def limit(model: LlamaForCausalLM, traces: list[np.ndarray]) -> int:
+    """Dense rows; returns how many tokens it computed."""
+    lengths = np.array([len(ids) for ids in traces])
+    length = round(float((lengths**2).sum() / lengths.sum()))
+    rows, done, total = max(1, BUDGET // length), 0, int(lengths.sum())
+    while done < total:
+        ids = torch.randint(0, VOCABULARY, (rows, length))
+        model.model(input_ids=ids, use_cache=False)
+        done += rows * length
+    return done
+
+
+def measure(kind: str, count: int, rounds: int, dtype: torch.dtype) -> dict[str, float]:
+    """Milliseconds per useful token of each way, median over rounds."""
+    rng = np.random.default_rng(1)
+    traces = [rng.integers(3, VOCABULARY, n) for n in lengths_of(kind, count)]
+    tokens = sum(map(len, traces))
+    whole, cut = model_of(12, dtype), model_of(8, dtype)
+    loaded = loaded_of(cut, dtype)
+    ways: dict[str, Callable[[], int | None]] = {
+        "limit": lambda: limit(cut, traces),
+        "augury packed": lambda: ours(loaded, traces, packed=True),
+        "augury padded, sorted": lambda: ours(loaded, traces, packed=False),
+        "augury extract to disk": lambda: ours_stored(loaded, traces),
+        "padded, hooks": lambda: padded_hooks(whole, traces),
+        "padded, output_hidden_states": lambda: padded_hidden_states(whole, traces),
+        "one at a time, lists, pickle": lambda: seed_way(whole, traces),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        order = list(ways)
+        random.Random(number).shuffle(order)
+        for name in order:
+            start = time.perf_counter()
+            did = ways[name]() or tokens
+            taken[name].append((time.perf_counter() - start) / did * 1e3)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def ratios(times: dict[str, float]) -> dict[str, float]:
+    """The numbers of the goals; larger is better."""
+    best = times["augury packed"]
+    peers = ("padded, hooks", "padded, output_hidden_states", "one at a time, lists, pickle")
+    return {
+        "of_limit": round(times["limit"] / best, 3),
+        "of_limit_stored": round(times["limit"] / times["augury extract to disk"], 3),
+        "vs_best_peer": round(min(times[name] for name in peers) / best, 2),
+        "vs_hf_padded": round(times["padded, output_hidden_states"] / best, 2),
+        "vs_seed_way": round(times["one at a time, lists, pickle"] / best, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer traces and rounds")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    arguments = parser.parse_args()
+    rounds = 3 if arguments.quick else 5
+    counts = {"short": 48, "long": 12} if arguments.quick else {"short": 96, "long": 24}
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {arguments.dtype}")
+    found = {}
+    for kind, count in counts.items():
+        times = measure(kind, count, rounds, getattr(torch, arguments.dtype))
+        print(f"\n{kind}: ms per token, and times the limit")
+        for name, value in times.items():
+            print(f"  {name:32s}{value:8.3f}{value / times['limit']:8.2f}")
+        found[kind] = ratios(times)
+    if arguments.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
