@@ -107,7 +107,15 @@ def loaded_from(model: Any) -> LoadedModel:
     )
 
 
+def in_dtype(loaded: LoadedModel, dtype: torch.dtype) -> LoadedModel:
+    """The same model with its weights in another number type."""
+    model = copy.deepcopy(loaded.model).to(dtype)
+    if dtype == torch.float64:
+        # The other kernels for experts do not know it.
+        model.config._experts_implementation = "eager"
+    return replace(loaded, model=model, blocks=locate(model), dtype=dtype)
+
+
 def in_bfloat16(loaded: LoadedModel) -> LoadedModel:
     """The same model with its weights rounded."""
-    model = copy.deepcopy(loaded.model).to(torch.bfloat16)
-    return replace(loaded, model=model, blocks=locate(model), dtype=torch.bfloat16)
+    return in_dtype(loaded, torch.bfloat16)

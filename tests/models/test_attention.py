@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from tests.families import in_bfloat16
+from transformers import AttentionInterface, AttentionMaskInterface
 
 from augury.errors import CheckFailed, ConfigError
 from augury.models import attention, checks, hooks
@@ -141,6 +142,28 @@ def test_the_models_own_kernel_is_put_back_when_the_reader_fails(
         session.run(torch.ones((1, 3), dtype=torch.long), None, torch.arange(3)[None])
     assert loaded.blocks.config._attn_implementation == "sdpa"
     assert attention._watcher.get() is None
+
+
+def test_a_kernel_of_ones_own_is_used_under_its_own_name_and_behind_its_own_mask(
+    tiny: Tiny, sequences: list[np.ndarray]
+) -> None:
+    loaded, calls = tiny("llama"), []
+
+    def kernel(module: Any, *args: Any, **settings: Any) -> Any:
+        calls.append((module.config._attn_implementation, args[3].dtype))
+        return AttentionInterface()["sdpa"](module, *args, **settings)
+
+    AttentionInterface.register("tests_kernel", kernel)
+    AttentionMaskInterface.register("tests_kernel", AttentionMaskInterface()["sdpa"])
+    config = loaded.blocks.config
+    own, config._attn_implementation = config._attn_implementation, "tests_kernel"
+    try:
+        rows = _split(loaded, sequences, ["query.0", "resid.1"], packing=False)
+    finally:
+        config._attn_implementation = own
+    assert calls == [("tests_kernel", torch.bool)] * 2
+    for ours, sound in zip(rows, _split(loaded, sequences, ["resid.1"], False), strict=True):
+        assert torch.equal(ours["resid.1"], sound["resid.1"])
 
 
 def test_nothing_behind_the_last_asked_attention_is_computed(

@@ -239,7 +239,14 @@ def _show_and_attend(
     **settings: Any,
 ) -> Any:
     show_attention(module, query, key, settings)
-    return _kernel(own, module)(module, query, key, value, attention_mask, **settings)
+    config: Any = module.config
+    watched = config._attn_implementation
+    # Some kernels look their own name up.
+    config._attn_implementation = own
+    try:
+        return _kernel(own, module)(module, query, key, value, attention_mask, **settings)
+    finally:
+        config._attn_implementation = watched
 
 
 def _kernel(own: str, module: nn.Module) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from augury.errors import CheckFailed
 from augury.models.hooks import capture
 from augury.models.load import LoadedModel
 from augury.models.sites import parse_site
@@ -62,10 +63,20 @@ class Reference:
         return distance(self.own_site(site), self.site(site))
 
     def attention(self, block: int) -> torch.Tensor:
-        """Attention weights of a block as transformers gives them out, [head, token, token]."""
+        """Attention weights of a block as transformers gives them out, [head, token, token].
+
+        Raises:
+            CheckFailed: This family gives none out.
+        """
         with _eager(self.loaded), torch.no_grad():
             output = self.loaded.model(
                 input_ids=_alone(self.loaded, self.ids), output_attentions=True, use_cache=False
+            )
+        if not output.attentions:
+            raise CheckFailed(
+                "attention weights",
+                found="none given out by eager transformers, so queries and keys are unchecked",
+                fix="leave query and key sites out of reading.sites",
             )
         weights: torch.Tensor = output.attentions[block][0]
         return weights
