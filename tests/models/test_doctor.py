@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.families import in_bfloat16
 
 from augury.errors import CheckFailed, UsageError
 from augury.models import checks, generate, read
-from augury.models.blocks import locate
 from augury.models.doctor import DoctorReport, examine
 from augury.models.load import LoadedModel, ModelConfig, load_model
 from augury.models.read import Padded, pad_right
@@ -61,21 +61,16 @@ def test_every_family_passes_every_check(family: str, tiny: Tiny) -> None:
     report.raise_if_failed()
 
 
-def _half(loaded: LoadedModel) -> LoadedModel:
-    model = copy.deepcopy(loaded.model).to(torch.bfloat16)
-    return replace(loaded, model=model, blocks=locate(model), dtype=torch.bfloat16)
-
-
 @pytest.mark.parametrize("family_name", ["llama", "gpt2", "gemma2", "phi3"])
 def test_bfloat16_passes_within_the_noise_of_its_own_rounding(family_name: str, tiny: Tiny) -> None:
-    report = _examine(_half(tiny(family_name)))
+    report = _examine(in_bfloat16(tiny(family_name)))
     assert report.passed, report.lines()
     bounds = [check.bound for check in report.checks if check.bound and check.name != "bos"]
     assert 1e-3 < min(bounds) <= max(bounds) < 0.1
 
 
 def test_faults_are_far_above_the_noise_of_bfloat16(tiny: Tiny) -> None:
-    half = _half(tiny("gpt2"))
+    half = in_bfloat16(tiny("gpt2"))
     swapped = _with_layers(half, half.blocks.layers[::-1])
     assert {"layer index", "batched equals single"} <= _failed(_examine(half, reader=swapped))
     bare = replace(half, blocks=replace(half.blocks, final_norm=torch.nn.Identity()))

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from augury.errors import ConfigError, DataError, MissingInput, Unsafe
+from augury.models import load
 from augury.models.load import LoadedModel, ModelConfig, context_of, load_model, load_tokenizer
 from augury.models.read import read_rows
 
@@ -113,6 +114,27 @@ def test_weights_that_are_missing_are_not_invented(save_tiny: Save) -> None:
 def test_a_device_that_is_not_there_is_named(save_tiny: Save) -> None:
     with pytest.raises(ConfigError, match=r"model\.device: 'nonsense'"):
         load_model(ModelConfig(name=str(save_tiny("llama")), device="nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "device", "dtype"),
+    [
+        (True, True, "cuda", torch.bfloat16),
+        (True, False, "cuda", torch.bfloat16),
+        (False, True, "mps", torch.float32),
+        (False, False, "cpu", torch.bfloat16),
+    ],
+)
+def test_the_fastest_device_that_is_there_is_taken(
+    cuda: bool, mps: bool, device: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    found = load._device("auto")
+    assert found == torch.device(device)
+    assert load._dtype(ModelConfig(name="tiny"), found, "bfloat16") == dtype
+    asked = ModelConfig(name="tiny", dtype="bfloat16")
+    assert load._dtype(asked, found, "float32") == torch.bfloat16
 
 
 def test_an_adapter_changes_the_states_and_the_identity(augury_data: Path) -> None:

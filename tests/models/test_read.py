@@ -126,7 +126,7 @@ def test_a_packed_row_without_borders_or_without_windows_is_caught(
     )
     assert _worst(tiny("llama"), sequences, ["resid.1"], packed=True) > 1e-2
     monkeypatch.undo()
-    monkeypatch.setattr(packed, "_visible", lambda n, window, device: torch.ones(n, n).tril() > 0)
+    monkeypatch.setattr(packed, "visible", lambda n, window, device: torch.ones(n, n).tril() > 0)
     assert _worst(tiny("mistral"), sequences, ["resid.1"], packed=True) > 1e-2
 
 

@@ -10,8 +10,12 @@ from augury.errors import ConfigError
 from augury.models.sites import blocks_needed, deepest_block, parse_site, sites_in_order
 
 NAMES = st.one_of(
-    st.sampled_from(["embed", "final"]),
-    st.builds("{}.{}".format, st.sampled_from(["attn", "mlp", "resid"]), st.integers(0, 99)),
+    st.sampled_from(["embed", "final", "logits"]),
+    st.builds(
+        "{}.{}".format,
+        st.sampled_from(["query", "key", "attn", "mlp", "resid"]),
+        st.integers(0, 99),
+    ),
 )
 
 
@@ -30,8 +34,8 @@ def test_order_does_not_depend_on_the_order_given(names: list[str], random: obje
 
 
 def test_sites_come_in_the_order_of_a_forward_pass() -> None:
-    mixed = ["final", "resid.0", "mlp.10", "embed", "attn.10", "mlp.0", "resid.9"]
-    expected = ("embed", "mlp.0", "resid.0", "resid.9", "attn.10", "mlp.10", "final")
+    mixed = ["logits", "final", "resid.0", "mlp.10", "key.10", "embed", "attn.10", "query.10"]
+    expected = ("embed", "resid.0", "query.10", "key.10", "attn.10", "mlp.10", "final", "logits")
     assert sites_in_order(mixed) == expected
 
 
@@ -45,7 +49,8 @@ def test_a_name_that_means_nothing_is_refused(wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "near"), [("residual.3", "resid.3"), ("layer.7", "resid.7"), ("embedding", "embed")]
+    ("wrong", "near"),
+    [("residual.3", "resid.3"), ("layer.7", "resid.7"), ("q.2", "query.2"), ("logit", "logits")],
 )
 def test_the_nearest_name_is_suggested(wrong: str, near: str) -> None:
     with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
@@ -66,4 +71,6 @@ def test_a_site_named_twice_is_refused() -> None:
 def test_only_the_blocks_up_to_the_deepest_site_are_needed() -> None:
     assert (deepest_block(["embed"]), blocks_needed(["embed"])) == (-1, 1)
     assert (deepest_block(["resid.1", "attn.3"]), blocks_needed(["resid.1", "attn.3"])) == (3, 4)
+    assert (deepest_block(["resid.1", "key.3"]), blocks_needed(["query.2"])) == (3, 3)
     assert deepest_block(["resid.1", "final"]) is blocks_needed(["final"]) is None
+    assert deepest_block(["logits"]) is blocks_needed(["embed", "logits"]) is None

@@ -19,7 +19,7 @@ from augury.traces.tokens import read_tokenised
 
 JOB = ReadingJob(
     traces=TraceConfig(limit=6),
-    reading=ReadingPlan(sites=("embed", "attn.1", "resid.2"), batch_tokens=512),
+    reading=ReadingPlan(sites=("embed", "query.1", "key.1", "attn.1", "resid.2"), batch_tokens=512),
 )
 
 
@@ -35,7 +35,7 @@ def test_a_job_leaves_texts_tokens_and_a_store_that_belong_together(folder: Path
     assert [t.id for t in read_traces(folder / "traces.parquet")] == [p.trace_id for p in parts]
     assert store.n_rows == sum(len(p.ids) - p.first_row for p in parts)
     again = run_job(JOB, folder)
-    assert again == [f"{store.n_rows} rows of 3 sites in {folder / 'store'}"]
+    assert again == [f"{store.n_rows} rows of 5 sites in {folder / 'store'}"]
 
 
 def test_packed_and_padded_readings_agree(folder: Path, tmp_path: Path) -> None:
@@ -49,13 +49,17 @@ def test_packed_and_padded_readings_agree(folder: Path, tmp_path: Path) -> None:
 def test_only_the_blocks_that_are_needed_are_loaded() -> None:
     reader = load_reader(JOB.named_model, JOB.reading.sites)
     assert len(reader.blocks.layers) == 3 and reader.blocks.head is None
+    attention = load_reader(JOB.named_model, ("query.1", "key.0"))
+    assert len(attention.blocks.layers) == 2 and attention.blocks.head is None
+    whole = load_reader(JOB.named_model, ("resid.0", "logits"))
+    assert len(whole.blocks.layers) == whole.depth and whole.blocks.head is not None
 
 
 def test_an_estimate_is_what_comes(folder: Path) -> None:
     told = estimate_job(JOB)
     store = Store.open(folder / "store")
     size = sum(f.stat().st_size for f in (folder / "store" / "shards").iterdir())
-    assert told.rows == store.n_rows and told.sites == 3
+    assert told.rows == store.n_rows and told.sites == 5
     assert abs(told.bytes - size) < 0.05 * size
     assert told.tokens == sum(len(p.ids) for p in read_tokenised(folder / "tokens.parquet"))
     assert told.seconds > 0 and told.tried == told.tokens

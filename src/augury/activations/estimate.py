@@ -13,7 +13,7 @@ from augury.activations.batches import plan_batches
 from augury.activations.extract import packs
 from augury.activations.plan import ReadingPlan, planned_rows
 from augury.models.load import LoadedModel
-from augury.models.read import read_rows
+from augury.models.read import read_rows, site_widths
 from augury.traces.tokens import TokenisedTrace
 
 __all__ = ["Estimate", "estimate"]
@@ -38,7 +38,8 @@ class Estimate:
     """On disk, without the header: states and two int32 columns."""
 
     flops: float
-    """Products and sums of the linear layers and of attention, for the tokens alone."""
+    """Products and sums of the linear layers and of attention, for the tokens alone; of the head,
+    for the rows at `logits`."""
 
     seconds: float
     """Of reading into memory, from a trial on this machine; the disk is not in it."""
@@ -71,15 +72,15 @@ def estimate(loaded: LoadedModel, traces: Sequence[TokenisedTrace], plan: Readin
     lengths = np.array([len(trace.ids) for trace in traces])
     kept = [planned_rows(trace, plan.rows) for trace in traces]
     dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
-    width = int(loaded.blocks.config.hidden_size)
+    row_bytes = sum(site_widths(loaded, plan.sites).values()) * dtype.itemsize
     rows, tokens = sum(map(len, kept)), int(lengths.sum())
     seconds, tried = _trial(loaded, traces, kept, plan)
     return Estimate(
         rows=rows,
         sites=len(plan.sites),
         tokens=tokens,
-        bytes=rows * (width * dtype.itemsize * len(plan.sites) + 8),
-        flops=_flops(loaded, lengths),
+        bytes=rows * (row_bytes + 8),
+        flops=_flops(loaded, lengths) + _head_flops(loaded, rows if "logits" in plan.sites else 0),
         seconds=seconds * tokens / max(tried, 1),
         tried=tried,
     )
@@ -92,6 +93,11 @@ def _flops(loaded: LoadedModel, lengths: np.ndarray) -> float:
     # Scores and mixing: each token meets half of its text, twice two operations per channel.
     attention = 2.0 * width * len(layers) * float((lengths.astype(float) ** 2).sum())
     return 2.0 * weights * float(lengths.sum()) + attention
+
+
+def _head_flops(loaded: LoadedModel, rows: int) -> float:
+    head = loaded.blocks.head
+    return 0.0 if head is None else 2.0 * rows * sum(p.numel() for p in head.parameters())
 
 
 def _trial(

@@ -31,8 +31,8 @@ from augury.activations.store import Store
 from augury.errors import CheckFailed, ConfigError, DataError
 from augury.models.load import LoadedModel
 from augury.models.packed import supports_packing
-from augury.models.read import read_rows
-from augury.models.sites import sites_in_order
+from augury.models.read import read_rows, site_widths
+from augury.models.sites import parse_site, sites_in_order
 from augury.plain import plain
 from augury.runs.atomic import remove_temporaries, write_bytes
 from augury.runs.journal import Journal, read_journal
@@ -61,7 +61,7 @@ def extract(
     way: then the batch budget is halved for what remains, which is said and recorded.
 
     Args:
-        loaded: Must hold every block that the plan needs; needs no head.
+        loaded: Must hold every block that the plan needs; the head only for `logits`.
         traces: None longer than the model's context. Their order numbers the store's traces.
         plan: What to keep.
         path: Folder of the store; created, continued, or reused if finished.
@@ -107,7 +107,7 @@ def _header(
             expected="at least one token of a completion",
         )
     dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
-    width = int(loaded.blocks.config.hidden_size) * dtype.itemsize * len(plan.sites)
+    width = sum(site_widths(loaded, plan.sites).values()) * dtype.itemsize
     lengths = [len(trace.ids) for trace in traces]
     packed = packs(loaded, plan)
     batches = plan_batches(lengths, plan.batch_tokens, packed=packed)
@@ -152,10 +152,11 @@ def _check_readable(
 ) -> None:
     sites_in_order(plan.sites, depth=loaded.depth)
     have = len(loaded.blocks.layers)
-    sites_in_order([site for site in plan.sites if site != "final"], depth=have)
-    if "final" in plan.sites and have < loaded.depth:
+    behind = [site for site in plan.sites if site != "embed" and parse_site(site).block is None]
+    sites_in_order([site for site in plan.sites if site not in behind], depth=have)
+    if behind and have < loaded.depth:
         raise ConfigError(
-            "site 'final'",
+            f"site {behind[0]!r}",
             found=f"a model loaded with {have} of its {loaded.depth} blocks",
             fix="load all blocks",
         )

@@ -1,7 +1,7 @@
 """What a store folder holds, and the header that says what may be in it.
 
 store.json         header: what determines every value, which rows there are, and where
-shards/00000.safetensors   per site [row, hidden], plus `trace` and `token` [row]
+shards/00000.safetensors   per site [row, hidden], of its own width; `trace` and `token` [row]
 journal.jsonl      one durable line per finished shard, and per halved batch budget
 lock               held by the one writer
 """

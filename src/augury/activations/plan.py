@@ -18,7 +18,8 @@ class ReadingPlan(Config):
     """Which states of every trace are kept, and in which form."""
 
     sites: tuple[str, ...] = Field(min_length=1)
-    """Places of the model: `embed`, `attn.I`, `mlp.I`, `resid.I` (block I, from 0), `final`."""
+    """Places of the model: `embed`, `query.I`, `key.I`, `attn.I`, `mlp.I`, `resid.I` (block I, from
+    0), `final`, `logits`. A row of `logits` is as wide as the vocabulary."""
 
     rows: Literal["completion", "all"] = "completion"
     """Tokens to keep: of the completion, or of the prompt too."""

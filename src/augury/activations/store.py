@@ -39,7 +39,7 @@ class SiteRows:
     """Which site."""
 
     hidden: int
-    """Width."""
+    """Columns of a row; sites differ."""
 
     def __len__(self) -> int:
         return self.store.n_rows

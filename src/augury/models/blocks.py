@@ -222,15 +222,20 @@ def _child(module: nn.Module, name: str) -> nn.Module:
     return child
 
 
-def _at(model: nn.Module, key: str, path: str) -> nn.Module:
-    try:
-        return model.get_submodule(path)
-    except AttributeError:
-        raise ConfigError(
-            f"module_names.{key}",
-            found=f"{path!r} is not in {type(model).__name__}",
-            expected=f"a dotted path; children are {_children(model)}",
-        ) from None
+def _at(model: Any, key: str, path: str) -> nn.Module:
+    """The module at a path from the model with its head, whether it was loaded with it or not."""
+    inner: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model
+    without_head = path.removeprefix(f"{getattr(inner, 'base_model_prefix', '')}.")
+    for found in (path, without_head):
+        try:
+            return inner.get_submodule(found)
+        except AttributeError:
+            continue
+    raise ConfigError(
+        f"module_names.{key}",
+        found=f"{path!r} is not in {type(inner).__name__}",
+        expected=f"a dotted path; children are {_children(inner)}",
+    )
 
 
 def _unknown(

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from augury.models import generate
+from augury.models.attention import attention_settings, attention_weights
 from augury.models.load import LoadedModel
 from augury.models.read import read_rows
 from augury.models.reference import Reference, distance
@@ -28,6 +29,7 @@ from augury.traces.trace import Span, Trace
 __all__ = [
     "Check",
     "Sample",
+    "attention_from_rows",
     "batched_equals_single",
     "bos_once",
     "final_norm_once",
@@ -100,12 +102,15 @@ class Sample:
     """How the job batches; see `read_rows`."""
 
     def bound(self, site: str) -> float:
-        """Largest distance that passes at a site, or for the logits (`logits`).
+        """Largest distance that passes at a site."""
+        return self.bound_of(max(reference.noise(site) for reference in self.references))
 
-        A multiple of the noise between two right readings of the same tokens. Rounding that has
-        grown beyond `LARGEST_BOUND` leaves nothing to check, so such a model does not pass.
+    def bound_of(self, noise: float) -> float:
+        """Largest distance that passes where two right readings are `noise` apart.
+
+        A multiple of it. Rounding that has grown beyond `LARGEST_BOUND` leaves nothing to check, so
+        such a model does not pass.
         """
-        noise = max(reference.noise(site) for reference in self.references)
         return min(LARGEST_BOUND, max(self.floor, NOISE_FACTOR * noise))
 
 
@@ -206,6 +211,25 @@ def sub_layers_add_up(sample: Sample) -> Check:
         total = torch.stack([states[site].float() for site in sites[:3]]).sum(dim=0)
         found[f"block {block}"] = distance(total, states[sites[3]]), sample.floor
     return _measured("sub-layers add up", found)
+
+
+def attention_from_rows(sample: Sample) -> Check:
+    """Planned queries and keys give the attention weights that eager transformers gives out."""
+    ids, reference = sample.ids[-1], sample.references[-1]
+    names = [parse_site(site) for site in sample.sites]
+    found: dict[str, tuple[float, float]] = {}
+    planned = {name.block for name in names if name.kind in ("query", "key")}
+    for block in sorted(block for block in planned if block is not None):
+        settings = attention_settings(sample.reader.blocks, block)
+        sites = [f"query.{block}", f"key.{block}"]
+        states = read_rows(sample.reader, [ids], [np.arange(len(ids))], sites)
+        ours, own, eager = (
+            attention_weights(read(sites[0]), read(sites[1]), settings).flatten(0, 1)
+            for read in (states.__getitem__, reference.own_site, reference.site)
+        )
+        wanted = reference.attention(block).flatten(0, 1)
+        found[f"block {block}"] = distance(ours, wanted), sample.bound_of(distance(own, eager))
+    return _measured("attention from rows", found)
 
 
 def bos_once(sample: Sample, rule: Bos) -> Check:

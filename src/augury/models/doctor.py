@@ -14,6 +14,7 @@ from augury.errors import AuguryError, CheckFailed, UsageError
 from augury.models.checks import (
     Check,
     Sample,
+    attention_from_rows,
     batched_equals_single,
     bos_once,
     final_norm_once,
@@ -102,7 +103,8 @@ def examine(
 
     Raises:
         UsageError: The sample is empty.
-        ConfigError: A site that the model does not have; a model without its head.
+        ConfigError: A site that the model does not have; a model without its head; queries or keys
+            of attention that is computed in a way that cannot be checked.
     """
     if not tokenised:
         raise UsageError("doctor", found="an empty sample", expected="at least one trace")
@@ -126,8 +128,11 @@ def examine(
         ("head reproduces logits", head_reproduces_logits),
         ("generation equals single", generation_equals_single),
     ]
-    if any(parse_site(site).kind in ("attn", "mlp") for site in sites):
+    kinds = {parse_site(site).kind for site in sites}
+    if kinds & {"attn", "mlp"}:
         checks.append(("sub-layers add up", sub_layers_add_up))
+    if kinds & {"query", "key"}:
+        checks.append(("attention from rows", attention_from_rows))
     checks.append(("bos", lambda one: bos_once(one, bos)))
     if texts:
         checks.append(("span round trip", lambda one: span_round_trip(one, texts)))

@@ -1,13 +1,14 @@
 """Reading states while a model runs. The only file that registers hooks.
 
 `capture` is the only way in. Its hooks never change a value, are all removed when it ends or when
-its set-up fails, and every forward pass proves that each of them fired exactly once.
+its set-up fails, and every forward pass proves that each of them fired exactly once. Queries and
+keys are no module's output; they are seen on their way to the model's kernel (`attention`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,7 +16,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from augury.errors import CheckFailed
+from augury.errors import CheckFailed, ConfigError
+from augury.models.attention import Seen, watched_attention
 from augury.models.blocks import Blocks
 from augury.models.sites import parse_site, sites_in_order
 
@@ -23,6 +25,8 @@ __all__ = ["Capture", "OnValue", "capture"]
 
 OnValue = Callable[[str, torch.Tensor], None]
 """Called inside the forward pass with a site and its states [sequence, token, hidden]."""
+
+_ATTENTION = ("query", "key")
 
 
 class _EverythingRead(Exception):
@@ -65,7 +69,7 @@ class Capture:
                 "hooks",
                 found=", ".join(f"{site} fired {times} times" for site, times in wrong.items()),
                 expected="every planned site once per forward pass",
-                fix="set module_names in the model's config to the modules that really run",
+                fix=_fix(wrong),
             )
 
     def fired(self, site: str) -> None:
@@ -89,14 +93,50 @@ def capture(
         early_exit: Compute nothing after the last planned site.
 
     Raises:
-        ConfigError: A site that this model does not have. No hook is left behind.
+        ConfigError: A site that this model does not have, or `logits`: the head is applied to rows
+            of `final`, not inside the decoder. No hook is left behind.
     """
     ordered = sites_in_order(sites, depth=len(blocks.layers))
+    if "logits" in ordered:
+        raise ConfigError(
+            "site 'logits'",
+            found="not a place inside the decoder",
+            fix="read `final` and apply Blocks.logits to its rows, as read_rows does",
+        )
     session = Capture(blocks.decoder, ordered, early_exit=early_exit)
     with ExitStack() as stack:
         for site in ordered:
-            stack.callback(_register(blocks, site, session, on_value).remove)
+            if parse_site(site).kind not in _ATTENTION:
+                stack.callback(_register(blocks, site, session, on_value).remove)
+        heads = frozenset(site for site in ordered if parse_site(site).kind in _ATTENTION)
+        if heads:
+            see = _head_reader(heads, session, on_value)
+            stack.enter_context(watched_attention(blocks, see))
         yield session
+
+
+def _head_reader(
+    sites: frozenset[str], session: Capture, on_value: OnValue
+) -> Callable[[Seen], None]:
+    def see(seen: Seen) -> None:
+        for kind, heads in (("query", seen.query), ("key", seen.key)):
+            site = f"{kind}.{seen.block}"
+            if site in sites:
+                on_value(site, _in_rows(heads))
+                session.fired(site)
+
+    return see
+
+
+def _in_rows(heads: torch.Tensor) -> torch.Tensor:
+    """[sequence, head, token, channel] as [sequence, token, head * channel]."""
+    return heads.transpose(1, 2).flatten(2)
+
+
+def _fix(sites: Iterable[str]) -> str:
+    if all(parse_site(site).kind in _ATTENTION for site in sites):
+        return "leave query and key out: this attention does not use transformers' interface"
+    return "set module_names in the model's config to the modules that really run"
 
 
 def _register(blocks: Blocks, site: str, session: Capture, on_value: OnValue) -> RemovableHandle:

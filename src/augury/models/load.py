@@ -37,15 +37,17 @@ class ModelConfig(Config):
     """LoRA adapter to put on the model: a local folder or a hub id."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number type of weights and states. `auto`: bfloat16 on a GPU; on a CPU float32 for the
-    embedded model and for weights stored as float32 or float16, else the stored bfloat16."""
+    """Number type of weights and states. `auto`: bfloat16 on CUDA; float32 on Apple's MPS, where
+    not every kernel knows bfloat16; on a CPU float32 for the embedded model and for weights stored
+    as float32 or float16, else the stored bfloat16."""
 
     device: str = "auto"
-    """`auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
+    """`auto` (CUDA, else Apple's MPS, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`."""
 
     module_names: dict[str, str] = Field(default_factory=dict)
     """For an architecture that is not recognised: where its parts are. Keys `layers`, `embed`,
-    `final_norm`, `head` are dotted paths from the model; `attn`, `mlp` are children of a block."""
+    `final_norm`, `head` are dotted paths from the model with its head; `attn`, `mlp` are children
+    of a block."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,13 @@ def load_model(config: ModelConfig, *, blocks: int | None = None, head: bool = T
             model = _adapted(model, adapter)
         model = model.to(device).eval().requires_grad_(False)
         tokenizer = _tokenizer(folder)
+    absent = () if kind is AutoModelForCausalLM else ("head",)
+    names = {key: path for key, path in config.module_names.items() if key not in absent}
     limit = int(getattr(tokenizer, "model_max_length", 2**31 - 1))
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
-        blocks=locate(model, config.module_names),
+        blocks=locate(model, names),
         config=config,
         device=device,
         dtype=dtype,
@@ -239,7 +243,9 @@ def _adapted(model: Any, adapter: Path) -> Any:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -256,8 +262,8 @@ def _device(name: str) -> torch.device:
 def _dtype(config: ModelConfig, device: torch.device, stored: str) -> torch.dtype:
     if config.dtype != "auto":
         return torch.float32 if config.dtype == "float32" else torch.bfloat16
-    if device.type == "cuda":
-        return torch.bfloat16
+    if device.type != "cpu":
+        return torch.float32 if device.type == "mps" else torch.bfloat16
     exact = config.name == ORGANISM or stored != "bfloat16"
     return torch.float32 if exact else torch.bfloat16
 

@@ -9,7 +9,6 @@ calls us, which `supports_packing` finds out by trying.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +20,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from augury.errors import CheckFailed
+from augury.models.attention import (
+    UNKNOWN,
+    attention_named,
+    show_attention,
+    visible,
+    weights_of_heads,
+)
 from augury.models.blocks import Blocks
 from augury.models.hooks import capture
 
@@ -28,12 +34,8 @@ __all__ = ["Packed", "pack", "packed_attention", "supports_packing"]
 
 _NAME = "augury_packed"
 _lengths: ContextVar[list[int] | None] = ContextVar("lengths of the packed sequences", default=None)
-_busy = threading.RLock()
-"""A model's config names its attention for all threads, so one packed pass runs at a time."""
 _AGREEMENT = (1e-3, 0.1)
 """Relative distance of one token's state that right readings stay below: float32, and less."""
-_UNKNOWN = ("s_aux", "position_bias", "sinks")
-"""Arguments that change attention in ways that are not handled here."""
 
 
 class Packed(NamedTuple):
@@ -59,19 +61,12 @@ def packed_attention(blocks: Blocks, lengths: Sequence[int]) -> Iterator[None]:
 
     The model's attention implementation is put back afterwards.
     """
-    configs = _attention_configs(blocks)
-    _busy.acquire()
-    before = [config._attn_implementation for config in configs]
     token = _lengths.set(list(lengths))
-    for config in configs:
-        config._attn_implementation = _NAME
     try:
-        yield
+        with attention_named(blocks, lambda _: _NAME):
+            yield
     finally:
-        for config, name in zip(configs, before, strict=True):
-            config._attn_implementation = name
         _lengths.reset(token)
-        _busy.release()
 
 
 def supports_packing(blocks: Blocks) -> bool:
@@ -156,7 +151,7 @@ def _attend(
         Mixed values [1, token, head, channel]; no weights.
     """
     lengths = _lengths.get()
-    strange = [name for name in _UNKNOWN if others.get(name) is not None]
+    strange = [name for name in UNKNOWN if others.get(name) is not None]
     if attention_mask is not None:
         strange.append("attention_mask")
     if not getattr(module, "is_causal", True) or others.get("is_causal") is False:
@@ -167,6 +162,8 @@ def _attend(
             found=f"attention with {', '.join(strange) or 'no packed sequences'}",
             fix="set reading.batching=padded",
         )
+    settings = {"scaling": scaling, "softcap": softcap, "sliding_window": sliding_window}
+    show_attention(module, query, key, settings)
     if (asked := _asked.get()) is not None:
         asked.append(sliding_window is not None)
     groups = query.shape[1] // key.shape[1]
@@ -181,42 +178,16 @@ def _attend(
                 q,
                 k,
                 v,
-                attn_mask=None if window is None else _visible(q.shape[2], window, q.device),
+                attn_mask=None if window is None else visible(q.shape[2], window, q.device),
                 is_causal=window is None,
                 scale=scaling,
             )
         else:
-            out = _softcapped(q, k, v, scaling, softcap, window)
+            scale = q.shape[-1] ** -0.5 if scaling is None else scaling
+            out = weights_of_heads(q, k, scale, softcap, window).to(v.dtype) @ v
         mixed[:, start : start + q.shape[2]] = out.transpose(1, 2)
         start += q.shape[2]
     return mixed, None
-
-
-def _softcapped(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    scaling: float | None,
-    softcap: float,
-    window: int | None,
-) -> torch.Tensor:
-    products = q @ k.mT * (q.shape[-1] ** -0.5 if scaling is None else scaling)
-    products = torch.tanh(products / softcap) * softcap
-    products = products.masked_fill(~_visible(q.shape[2], window, q.device), float("-inf"))
-    return products.softmax(-1, dtype=torch.float32).to(v.dtype) @ v
-
-
-def _visible(length: int, window: int | None, device: torch.device) -> torch.Tensor:
-    """True where the token of the row sees the token of the column, [token, token]."""
-    ones = torch.ones((length, length), dtype=torch.bool, device=device)
-    return ones.tril() if window is None else ones.tril().triu(1 - window)
-
-
-def _attention_configs(blocks: Blocks) -> list[Any]:
-    """The config that each attention asks for its function; most families share one."""
-    parts = [blocks.decoder, *(part for layer in blocks.layers for part in layer.children())]
-    found = {id(part.config): part.config for part in parts if hasattr(part, "config")}
-    return [config for config in found.values() if hasattr(config, "_attn_implementation")]
 
 
 AttentionInterface.register(_NAME, _attend)

@@ -17,7 +17,7 @@ from augury.models.hooks import capture
 from augury.models.load import LoadedModel
 from augury.models.packed import pack, packed_attention
 
-__all__ = ["Padded", "pad_right", "read_rows"]
+__all__ = ["Padded", "pad_right", "read_rows", "site_widths"]
 
 
 class Padded(NamedTuple):
@@ -55,7 +55,7 @@ def read_rows(
     """States at chosen tokens, selected on the device before anything is copied.
 
     Args:
-        loaded: Must hold every block that `sites` needs.
+        loaded: Must hold every block that `sites` needs, and the head for `logits`.
         sequences: Token ids of each sequence.
         rows: Token indices to keep of each sequence, from 0.
         sites: Where to read.
@@ -63,10 +63,10 @@ def read_rows(
 
     Returns:
         Per site [row, hidden] on the model's device, in its own number type: the rows of the first
-        sequence, then of the second, and so on.
+        sequence, then of the second, and so on. The head is applied to these rows and no others.
 
     Raises:
-        ConfigError: A site that is not loaded.
+        ConfigError: A site that is not loaded; logits of a model without its head.
         CheckFailed: A site was not read exactly once; the model's attention cannot be packed.
     """
     lengths = [len(ids) for ids in sequences]
@@ -83,7 +83,10 @@ def read_rows(
     def keep(site: str, value: torch.Tensor) -> None:
         states[site] = value[at]
 
-    with capture(loaded.blocks, sites, keep) as session:
+    inside = [site for site in sites if site != "logits"]
+    if "logits" in sites and "final" not in inside:
+        inside.append("final")
+    with capture(loaded.blocks, inside, keep) as session:
         if packed:
             row = pack(sequences, loaded.device)
             with packed_attention(loaded.blocks, lengths):
@@ -91,4 +94,18 @@ def read_rows(
         else:
             padded = pad_right(sequences, loaded.device)
             session.run(padded.input_ids, padded.attention_mask, padded.position_ids)
-    return states
+    if "logits" in sites:
+        with torch.no_grad():
+            states["logits"] = loaded.blocks.logits(states["final"])
+    return {site: states[site] for site in sites}
+
+
+def site_widths(loaded: LoadedModel, sites: Sequence[str]) -> dict[str, int]:
+    """Columns of a row at each site, found by reading one token.
+
+    Raises:
+        ConfigError: As `read_rows`.
+        CheckFailed: A site that this model's forward pass never comes by.
+    """
+    one = np.zeros(1, dtype=np.int64)
+    return {site: row.shape[1] for site, row in read_rows(loaded, [one], [one], sites).items()}

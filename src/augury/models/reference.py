@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from augury.errors import CheckFailed
 from augury.models.hooks import capture
 from augury.models.load import LoadedModel
 from augury.models.sites import parse_site
@@ -48,22 +49,47 @@ class Reference:
     def site(self, site: str) -> torch.Tensor:
         """States at a site [token, hidden].
 
-        transformers shows neither sub-layers nor the last block before the final norm; there the
-        sequence is read alone, by a hook and eager attention.
+        transformers shows neither sub-layers, queries and keys nor the last block before the final
+        norm; there the sequence is read alone, by a hook and eager attention.
         """
-        index = self._index(site)
-        if index is None:
-            return _read_alone(self.loaded, self.ids, site, eager=True)
-        return self.hidden_states[index]
+        return self._states(site, self.hidden_states, self.logits, eager=True)
+
+    def own_site(self, site: str) -> torch.Tensor:
+        """As `site`, with the model's own attention kernel."""
+        return self._states(site, self.own_states, self.own_logits, eager=False)
 
     def noise(self, site: str) -> float:
-        """Distance between the two right readings of a site, or of the logits (`logits`)."""
+        """Distance between the two right readings of a site."""
+        return distance(self.own_site(site), self.site(site))
+
+    def attention(self, block: int) -> torch.Tensor:
+        """Attention weights of a block as transformers gives them out, [head, token, token].
+
+        Raises:
+            CheckFailed: This family gives none out.
+        """
+        with _eager(self.loaded), torch.no_grad():
+            output = self.loaded.model(
+                input_ids=_alone(self.loaded, self.ids), output_attentions=True, use_cache=False
+            )
+        if not output.attentions:
+            raise CheckFailed(
+                "attention weights",
+                found="none given out by eager transformers, so queries and keys are unchecked",
+                fix="leave query and key sites out of reading.sites",
+            )
+        weights: torch.Tensor = output.attentions[block][0]
+        return weights
+
+    def _states(
+        self, site: str, states: tuple[torch.Tensor, ...], logits: torch.Tensor, *, eager: bool
+    ) -> torch.Tensor:
         if site == "logits":
-            return distance(self.own_logits, self.logits)
+            return logits
         index = self._index(site)
         if index is None:
-            return distance(_read_alone(self.loaded, self.ids, site, eager=False), self.site(site))
-        return distance(self.own_states[index], self.hidden_states[index])
+            return _read_alone(self.loaded, self.ids, site, eager=eager)
+        return states[index]
 
     def _index(self, site: str) -> int | None:
         name = parse_site(site)
@@ -89,10 +115,11 @@ def distance(ours: torch.Tensor, reference: torch.Tensor) -> float:
 
     NaN where a state is not finite, so that no bound is met.
     """
-    wanted = reference.double()
+    # On the CPU: not every device knows float64.
+    wanted = reference.cpu().double()
     size = wanted.norm(dim=-1)
     floor = float(size.median()) * 1e-3 + torch.finfo(torch.float32).tiny
-    relative = (ours.double() - wanted).norm(dim=-1) / size.clamp_min(floor)
+    relative = (ours.cpu().double() - wanted).norm(dim=-1) / size.clamp_min(floor)
     return float(relative.square().mean().sqrt())
 
 

@@ -3,13 +3,18 @@
 | name      | the state there                                                        |
 |-----------|------------------------------------------------------------------------|
 | `embed`   | input of block 0: embeddings, with learned positions or scaling if any |
+| `query.i` | queries of block `i` as attention uses them, [head * channel]          |
+| `key.i`   | keys of block `i` as attention uses them, [key head * channel]         |
 | `attn.i`  | what attention of block `i` adds to the residual                       |
 | `mlp.i`   | what the MLP of block `i` adds to the residual                         |
 | `resid.i` | output of block `i`, before any final norm                             |
 | `final`   | after the final norm: what the head reads                              |
+| `logits`  | what the head gives, with its scaling and soft cap, [token id]         |
 
 Blocks count from 0. `resid.i` is `hidden_states[i + 1]` of transformers, except at the last block,
-where transformers shows the state after the final norm.
+where transformers shows the state after the final norm. Queries and keys are those behind rotary
+positions and their norms, before key heads are repeated; channel `c` of head `h` is in column
+`h * channels + c`. See `augury.models.attention` for what turns them into weights.
 """
 
 from __future__ import annotations
@@ -32,10 +37,11 @@ __all__ = [
 ]
 
 Site = str
-SiteKind = Literal["embed", "attn", "mlp", "resid", "final"]
+SiteKind = Literal["embed", "query", "key", "attn", "mlp", "resid", "final", "logits"]
 
-_WITHOUT_BLOCK = ("embed", "final")
-_DEPTH = {kind: depth for depth, kind in enumerate(("attn", "mlp", "resid"))}
+_BEHIND_BLOCKS = ("final", "logits")
+_WITHOUT_BLOCK = ("embed", *_BEHIND_BLOCKS)
+_DEPTH = {kind: depth for depth, kind in enumerate(("query", "key", "attn", "mlp", "resid"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class SiteName:
     """Which kind of place."""
 
     block: int | None
-    """Block it belongs to, from 0; None for `embed` and `final`."""
+    """Block it belongs to, from 0; None for `embed`, `final` and `logits`."""
 
     def __str__(self) -> str:
         return self.kind if self.block is None else f"{self.kind}.{self.block}"
@@ -56,7 +62,9 @@ class SiteName:
         """Sorts sites in the order in which a forward pass computes them."""
         if self.kind == "embed":
             return (-1, 0)
-        return (float("inf"), 0) if self.block is None else (self.block, _DEPTH[self.kind])
+        if self.block is None:
+            return (float("inf"), _BEHIND_BLOCKS.index(self.kind))
+        return (self.block, _DEPTH[self.kind])
 
 
 def parse_site(text: str, *, depth: int | None = None) -> SiteName:
@@ -85,7 +93,7 @@ def parse_site(text: str, *, depth: int | None = None) -> SiteName:
     raise ConfigError(
         f"site {text!r}",
         found="no such site",
-        expected="embed, attn.I, mlp.I, resid.I (I = block, from 0) or final",
+        expected="embed, final, logits, or query, key, attn, mlp, resid with .I (block I, from 0)",
         fix=f"did you mean {_nearest(kind, number if plain else '0')!r}?",
     )
 
@@ -104,9 +112,9 @@ def sites_in_order(sites: Iterable[str], *, depth: int | None = None) -> tuple[S
 
 
 def deepest_block(sites: Sequence[str]) -> int | None:
-    """Index of the last block that must run: -1 if none must, None if all must (`final`)."""
+    """Index of the last block that must run: -1 if none must, None if all (`final`, `logits`)."""
     names = [parse_site(site) for site in sites]
-    if any(name.kind == "final" for name in names):
+    if any(name.kind in _BEHIND_BLOCKS for name in names):
         return None
     return max((-1 if name.block is None else name.block for name in names), default=-1)
 
@@ -119,6 +127,7 @@ def blocks_needed(sites: Sequence[str]) -> int | None:
 
 def _nearest(kind: str, number: str) -> str:
     names = {"layer": "resid", "block": "resid", "hidden": "resid", "norm": "final"}
+    names |= {"q": "query", "k": "key", "head": "logits"}
     found = difflib.get_close_matches(kind.lower(), [*get_args(SiteKind), *names], n=1, cutoff=0.4)
     near = names.get(found[0], found[0]) if found else "resid"
     return near if near in _WITHOUT_BLOCK else f"{near}.{number}"

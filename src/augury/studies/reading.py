@@ -102,7 +102,7 @@ def check_reader(
 
 
 def whole_model_needed(sites: Sequence[str]) -> bool:
-    """Whether a planned site lies behind the last block."""
+    """Whether a planned site lies behind the last block (`final`, `logits`)."""
     return blocks_needed(sites) is None
 
 
@@ -114,7 +114,7 @@ def sample_of(parts: Sequence[TokenisedTrace], count: int = _CHECKED) -> list[To
 
 
 def load_reader(model: ModelConfig, sites: Sequence[str]) -> LoadedModel:
-    """The model, truncated to what the sites need."""
+    """The model, truncated to what the sites need; with its head only where all of it is needed."""
     if whole_model_needed(sites):
         return load_model(model)
     return load_model(model, blocks=blocks_needed(sites), head=False)
