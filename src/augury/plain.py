@@ -56,12 +56,17 @@ def fingerprint(value: object) -> str:
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 
-def difference_table(stored: Mapping[str, object], now: Mapping[str, object]) -> str:
+def difference_table(
+    stored: Mapping[str, object],
+    now: Mapping[str, object],
+    *,
+    names: tuple[str, str] = ("stored", "now"),
+) -> str:
     """One line `  field: stored X / now Y` per differing leaf, dotted; empty when equal."""
     before, after = dict(_leaves(plain(stored))), dict(_leaves(plain(now)))
     keys = [*before, *(key for key in after if key not in before)]
     return "\n".join(
-        f"  {key}: stored {_cell(before, key)} / now {_cell(after, key)}"
+        f"  {key}: {names[0]} {_cell(before, key)} / {names[1]} {_cell(after, key)}"
         for key in keys
         if _cell(before, key, limit=None) != _cell(after, key, limit=None)
     )

@@ -53,8 +53,8 @@ def test_safetensors_keeps_the_number_type(store: Store, tmp_path: Path) -> None
     files = export_store(store, tmp_path / "out", "safetensors", sites=("resid.1",))
     assert [file.name for file in files] == ["export.json", "resid.1.safetensors"]
     tensors = load_file(tmp_path / "out" / "resid.1.safetensors")
-    assert tensors["states"].dtype == torch.bfloat16
-    assert torch.equal(tensors["states"], store["resid.1"].torch())
+    assert tensors["resid.1"].dtype == torch.bfloat16
+    assert torch.equal(tensors["resid.1"], store["resid.1"].torch())
     assert tensors["token"].tolist() == store.index["token"].tolist()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -20,8 +21,10 @@ from augury.traces.tokens import (
     THINKING,
     TokenisedTrace,
     encode_prompt,
+    read_given_ids,
     read_tokenised,
     tokenise,
+    tokenise_as,
     write_tokenised,
 )
 from augury.traces.trace import Span, Trace
@@ -268,3 +271,52 @@ def test_columns_of_different_lengths_are_refused() -> None:
         TokenisedTrace(
             "t", "g", tokens.ids, tokens.starts[:0], tokens.ends, tokens.special, tokens.role, 0
         )
+
+
+@pytest.mark.parametrize("prompt", ["", "Q: 2 + 2?\n"])
+def test_ids_fed_elsewhere_get_the_columns_of_their_own_tokenisation(prompt: str) -> None:
+    with_bos = byte_level(auto_bos=True)
+    text = trace(prompt, "<think>Wait, ünïcode 🎲</think> twelve </s> done", Span(1, 5, "x"))
+    ours = tokenise(text, with_bos)
+    given = tokenise_as(text, ours.ids.tolist(), with_bos)
+    for name in TokenisedTrace.__slots__:
+        assert np.array_equal(getattr(given, name), getattr(ours, name)), name
+    bare = tokenise_as(text, ours.ids[1:].tolist(), with_bos)
+    assert not bare.bos and np.array_equal(bare.starts, ours.starts[1:])
+    cut = tokenise_as(text, ours.ids[:-2].tolist(), with_bos)
+    assert np.array_equal(cut.ends, ours.ends[:-2]) and cut.first_row == ours.first_row
+
+
+def test_ids_that_another_encoding_gave_keep_their_places() -> None:
+    letters = [BPE(letter)["input_ids"][0] for letter in "Hold"]
+    given = tokenise_as(trace("", "Hold"), letters, BPE)
+    assert given.starts.tolist() == [0, 1, 2, 3] and len(BPE("Hold")["input_ids"]) < 4
+
+
+def test_ids_that_are_not_those_of_the_text_are_refused() -> None:
+    tokens = byte_level(auto_bos=True)
+    text = trace("Hold on, ", "let me check")
+    ids = tokens(text.text)["input_ids"]
+    with pytest.raises(DataError, match="trace 't': ids: two BOS in front"):
+        tokenise_as(text, [ids[0], *ids], tokens)
+    with pytest.raises(DataError, match="ids that end inside the prompt"):
+        tokenise_as(text, ids[:2], tokens)
+    for wrong in (ids[2:], [*ids, ids[-1]], [ids[0]], [*ids[:-1], ids[1]]):
+        with pytest.raises(DataError, match=r"that decode to .*expected ids of the text 'Hold on"):
+            tokenise_as(text, wrong, tokens)
+
+
+def test_a_table_of_ids_alone_is_told_from_tokenised_traces(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.parquet"
+    pl.DataFrame({"trace_id": ["a", "b"], "ids": [[1, 2], [3]]}).write_parquet(path)
+    found = read_given_ids(path)
+    assert found is not None
+    assert [(name, ids.tolist()) for name, ids in found] == [("a", [1, 2]), ("b", [3])]
+    write_tokenised(path, [tokenise(trace("", "twelve"), BPE)])
+    assert read_given_ids(path) is None
+    pl.DataFrame({"trace_id": ["a"], "ids": ["1 2"]}).write_parquet(path)
+    assert read_given_ids(path) is None
+    for ids in ([[1], []], [[1], [None]], [[1], [-3]], [[1], None]):
+        pl.DataFrame({"trace_id": ["a", "b"], "ids": ids}).write_parquet(path)
+        with pytest.raises(DataError, match=r"tokens\.parquet:2: an empty entry, or no token id"):
+            read_given_ids(path)

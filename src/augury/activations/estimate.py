@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -46,6 +46,17 @@ class Estimate:
 
     tried: int
     """Tokens that the trial read."""
+
+    def twice(self) -> Estimate:
+        """Of two such readings, one after the other."""
+        return replace(
+            self,
+            rows=2 * self.rows,
+            tokens=2 * self.tokens,
+            bytes=2 * self.bytes,
+            flops=2 * self.flops,
+            seconds=2 * self.seconds,
+        )
 
     def lines(self) -> list[str]:
         """The estimate in words."""

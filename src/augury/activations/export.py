@@ -39,10 +39,10 @@ def export_store(
     | format      | files                                                                     |
     |-------------|---------------------------------------------------------------------------|
     | npy         | `<site>.npy` float32 [row, hidden]; `index.npy` int32 [row, (trace, token)] |
-    | safetensors | `<site>.safetensors`: `states` as stored, `trace`, `token`                |
+    | safetensors | `<site>.safetensors`: `<site>` as stored, `trace`, `token`                |
     | parquet     | `rows-00000.parquet` ...: `trace`, `token`, one float32 array column a site |
 
-    `export.json` says where the rows came from.
+    `export.json` says where the rows came from; with it, safetensors can be imported again.
 
     Args:
         store: A finished store.
@@ -74,6 +74,8 @@ def export_store(
         origin = {
             "store": str(store.path),
             "rows": store.n_rows,
+            "dtype": str(store.dtype).removeprefix("torch."),
+            "content": store.traces["content"],
             "sites": list(wanted),
             "identity": store.identity,
         }
@@ -110,7 +112,7 @@ def _npy(store: Store, folder: Path, sites: tuple[str, ...]) -> None:
 def _safetensors(store: Store, folder: Path, sites: tuple[str, ...]) -> None:
     index = {name: torch.from_numpy(column) for name, column in store.index.items()}
     for site in sites:
-        states = save({"states": store[site].torch(), **index})
+        states = save({site: store[site].torch(), **index})
         (folder / f"{site}.safetensors").write_bytes(states)
 
 

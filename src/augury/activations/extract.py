@@ -9,41 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import xxhash
-from safetensors.torch import save
 
 from augury.activations.batches import plan_batches, plan_shards
-from augury.activations.layout import (
-    FORMAT,
-    Header,
-    ShardRecord,
-    file_checksum,
-    finished_shards,
-    journal_path,
-    lock_path,
-    read_header,
-    refuse_other,
-    shard_path,
-    write_header,
-)
+from augury.activations.layout import FORMAT, Header, journal_path, traces_field
 from augury.activations.plan import ReadingPlan, planned_rows
 from augury.activations.store import Store
+from augury.activations.writing import SHARD_BYTES, missing_shards, write_shard
 from augury.errors import CheckFailed, ConfigError, DataError
 from augury.models.load import LoadedModel
 from augury.models.packed import supports_packing
 from augury.models.read import read_rows, site_widths
 from augury.models.sites import parse_site, sites_in_order
 from augury.plain import plain
-from augury.runs.atomic import remove_temporaries, write_bytes
 from augury.runs.journal import Journal, read_journal
-from augury.runs.lock import exclusive
 from augury.runs.progress import say, track
 from augury.traces.tokens import TokenisedTrace
 
 __all__ = ["SHARD_BYTES", "extract", "packs"]
-
-SHARD_BYTES = 64 * 2**20
-"""A shard is closed once it holds this much: the most work that a kill can lose."""
 
 
 def extract(
@@ -75,16 +57,7 @@ def extract(
         StorageError: The disk is full or failed. Finished shards are kept.
     """
     header = _header(loaded, traces, plan, facts or {})
-    with exclusive(lock_path(path)):
-        for folder in (path, path / "shards"):
-            remove_temporaries(folder)
-        stored = read_header(path)
-        if stored is None:
-            write_header(path, header)
-        else:
-            refuse_other(path, stored, header)
-        done = finished_shards(path, header)
-        todo = [shard for shard in range(len(header.shards)) if shard not in done]
+    with missing_shards(path, header) as todo:
         packed = header.fields["batching"] == "packed"
         reading = _Reading(loaded, traces, plan, path, Journal(journal_path(path)), packed)
         for shard in track(todo, what="reading hidden states", unit="shard"):
@@ -117,7 +90,7 @@ def _header(
         "identity": loaded.identity,
         "plan": plan.model_dump(mode="json", exclude={"batching"}),
         "batching": "packed" if packed else "padded",
-        "traces": {"count": len(traces), "content": _content(traces)},
+        "traces": traces_field(traces),
         "facts": dict(facts),
     }
     return Header(
@@ -192,16 +165,6 @@ def _check_positions(loaded: LoadedModel, traces: Sequence[TokenisedTrace]) -> N
         )
 
 
-def _content(traces: Sequence[TokenisedTrace]) -> str:
-    total = xxhash.xxh3_128()
-    for trace in traces:
-        name = trace.trace_id.encode("utf-8", "surrogatepass")
-        total.update(b"%d %d %d %d\0" % (len(name), len(trace.ids), trace.first_row, trace.part))
-        total.update(name)
-        total.update(np.ascontiguousarray(trace.ids, dtype=np.int32).tobytes())
-    return total.hexdigest()
-
-
 @dataclass
 class _Reading:
     """One extraction under way."""
@@ -227,22 +190,10 @@ class _Reading:
         rows = {trace: planned_rows(self.traces[trace], self.plan.rows) for trace in members}
         parts = self._all_parts(members, rows)
         ordered = sorted(members)
-        tensors = {
+        states = {
             site: torch.cat([parts[trace][site] for trace in ordered]) for site in self.plan.sites
         }
-        counts = [len(rows[trace]) for trace in ordered]
-        tensors["trace"] = torch.from_numpy(np.repeat(np.array(ordered, dtype=np.int32), counts))
-        tensors["token"] = torch.from_numpy(np.concatenate([rows[trace] for trace in ordered]))
-        target = shard_path(self.path, shard)
-        write_bytes(target, save(tensors))
-        record = ShardRecord(
-            shard=shard,
-            bytes=target.stat().st_size,
-            xxh3=file_checksum(target),
-            rows=sum(counts),
-            traces=ordered,
-        )
-        self.journal.append({name: getattr(record, name) for name in ShardRecord.__slots__})
+        write_shard(self.path, self.journal, shard, states, {t: rows[t] for t in ordered})
 
     def _all_parts(
         self, members: Sequence[int], rows: dict[int, np.ndarray]

@@ -9,16 +9,19 @@ lock               held by the one writer
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xxhash
 
 from augury.config import difference_table, fingerprint
 from augury.errors import ConfigError, MissingInput, StorageError
 from augury.runs.atomic import storage_error, write_json
 from augury.runs.journal import read_journal
+from augury.traces.tokens import TokenisedTrace
 
 __all__ = [
     "FORMAT",
@@ -31,6 +34,7 @@ __all__ = [
     "read_header",
     "refuse_other",
     "shard_path",
+    "traces_field",
     "write_header",
 ]
 
@@ -172,6 +176,17 @@ def finished_shards(store: Path, header: Header) -> dict[int, ShardRecord]:
         for shard, record in sorted(done.items())
         if shard < len(header.shards) and _has_size(shard_path(store, shard), record.bytes)
     }
+
+
+def traces_field(traces: Sequence[TokenisedTrace]) -> dict[str, int | str]:
+    """Which traces a store holds: how many, and the xxh3_128 of their names and ids."""
+    total = xxhash.xxh3_128()
+    for trace in traces:
+        name = trace.trace_id.encode("utf-8", "surrogatepass")
+        total.update(b"%d %d %d %d\0" % (len(name), len(trace.ids), trace.first_row, trace.part))
+        total.update(name)
+        total.update(np.ascontiguousarray(trace.ids, dtype=np.int32).tobytes())
+    return {"count": len(traces), "content": total.hexdigest()}
 
 
 def file_checksum(path: Path) -> str:

@@ -120,6 +120,11 @@ class Store:
         return dict(self._header.fields["facts"])
 
     @property
+    def traces(self) -> Mapping[str, object]:
+        """Which tokenised traces were read: their `count`, and a hash of their `content`."""
+        return dict(self._header.fields["traces"])
+
+    @property
     def sites(self) -> tuple[str, ...]:
         """Sites that can be read, in the order of a forward pass."""
         return self.plan.sites

@@ -46,6 +46,31 @@ def verify(path: Annotated[Path, typer.Argument(help="Folder of the store.")]) -
     print(f"{store.n_rows} rows of {len(store.sites)} sites: every checksum is right")
 
 
+@app.command("import")
+def import_(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Folder of captured states, or files of one folder.")
+    ],
+    to: Annotated[Path, typer.Argument(help="Folder of traces, tokens and store.")],
+    traces: Annotated[Path, typer.Option("--traces", help="Parquet or JSONL file of the texts.")],
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            "--tokens", help="Ids of each text; tokens.parquet of the folder if not given."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Whose tokenizer made the ids; to place them on the texts."),
+    ] = None,
+) -> None:
+    """Make a store of states that another program captured; docs/import.md tells the layout."""
+    from augury.studies.importing import import_capture
+
+    for line in import_capture(sources, to, traces=traces, tokens=tokens, model=model):
+        print(line)
+
+
 @app.command("export")
 def export(
     path: Annotated[Path, typer.Argument(help="Folder of the store.")],

@@ -27,8 +27,8 @@ __all__ = ["Calibration", "LinearProbe", "ProbeCard", "load_bundle", "save_bundl
 
 _WEIGHTS, _CARD = "probe.safetensors", "card.json"
 _MOST_CARD_BYTES = 4 << 20
-_ENVIRONMENT = frozenset({"device", "torch", "transformers"})
-"""Parts of an identity that say where the model ran, not which model it is."""
+_ENVIRONMENT = frozenset({"device", "imported", "torch", "transformers"})
+"""Parts of an identity that say where the model ran or was captured, not which model it is."""
 
 
 class Calibration(Config):

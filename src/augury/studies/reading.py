@@ -7,15 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from pydantic import model_validator
 
 from augury.activations.estimate import Estimate, estimate
 from augury.activations.extract import extract, packs
+from augury.activations.paired import paired
 from augury.activations.plan import ReadingPlan
 from augury.config import Config
 from augury.errors import DataError
 from augury.models.doctor import DoctorReport, examine
 from augury.models.load import LoadedModel, ModelConfig, load_model
 from augury.models.sites import blocks_needed
+from augury.models.twins import adapter_moves_states, base_of
 from augury.runs.atomic import write_json
 from augury.runs.paths import expand
 from augury.runs.progress import say
@@ -45,6 +48,16 @@ class ReadingJob(Config):
     traces: TraceConfig = TraceConfig()
     reading: ReadingPlan
 
+    twins: bool = False
+    """Read the base model below `model.adapter` too, through the same weights and tokens: its
+    states go to `base`, those of the adapter to `store`, and their rows pair one to one."""
+
+    @model_validator(mode="after")
+    def _twins_need_an_adapter(self) -> ReadingJob:
+        if self.twins and self.model.adapter is None:
+            raise ValueError("twins are an adapter and its base model: set model.adapter")
+        return self
+
     @property
     def named_model(self) -> ModelConfig:
         """The model to load, with `$NAME` in its name read from the environment."""
@@ -52,7 +65,7 @@ class ReadingJob(Config):
 
 
 def run_job(job: ReadingJob, folder: Path) -> Sequence[str]:
-    """Write traces, tokens and the checked store into `folder`; lines that say what is there.
+    """Write traces, tokens and the checked stores into `folder`; lines that say what is there.
 
     An interrupted job continues when it is run again, and a finished one is reused.
 
@@ -62,22 +75,25 @@ def run_job(job: ReadingJob, folder: Path) -> Sequence[str]:
     """
     traces, parts = _texts(job)
     reader = load_reader(job.named_model, job.reading.sites)
-    report = check_reader(reader, parts, {t.id: t for t in traces}, job)
-    for line in report.lines():
-        say(line)
-    report.raise_if_failed()
+    reports = _checked(reader, parts, {t.id: t for t in traces}, job)
     # The store refuses another job before anything of this one stands beside it.
-    store = extract(reader, parts, job.reading, folder / "store")
+    stores = [extract(reader, parts, job.reading, folder / "store")]
+    if job.twins:
+        with base_of(reader) as base:
+            stores.append(extract(base, parts, job.reading, folder / "base"))
+        paired(*stores)
     write_traces(folder / "traces.parquet", traces)
     write_tokenised(folder / "tokens.parquet", parts)
-    write_json(folder / "doctor.json", [asdict(check) for check in report.checks])
-    return [f"{store.n_rows} rows of {len(store.sites)} sites in {folder / 'store'}"]
+    for name, report in reports.items():
+        write_json(folder / name, [asdict(check) for check in report.checks])
+    return [f"{one.n_rows} rows of {len(one.sites)} sites in {one.path}" for one in stores]
 
 
 def estimate_job(job: ReadingJob) -> Estimate:
     """What the job will cost; the model is loaded and reads a few of the texts."""
     _, parts = _texts(job)
-    return estimate(load_reader(job.named_model, job.reading.sites), parts, job.reading)
+    found = estimate(load_reader(job.named_model, job.reading.sites), parts, job.reading)
+    return found.twice() if job.twins else found
 
 
 def check_reader(
@@ -87,18 +103,7 @@ def check_reader(
     job: ReadingJob,
 ) -> DoctorReport:
     """Run the doctor on texts of different lengths, the shortest and the longest among them."""
-    sites = job.reading.sites
-    whole = reader if whole_model_needed(sites) else load_model(job.named_model)
-    sample = sample_of(parts)
-    return examine(
-        whole,
-        sample,
-        job.reading,
-        reader=reader,
-        packed=packs(reader, job.reading),
-        texts=[traces[part.trace_id] for part in sample],
-        bos=job.traces.bos,
-    )
+    return _examined(_whole(reader, job), reader, parts, traces, job)
 
 
 def whole_model_needed(sites: Sequence[str]) -> bool:
@@ -118,6 +123,54 @@ def load_reader(model: ModelConfig, sites: Sequence[str]) -> LoadedModel:
     if whole_model_needed(sites):
         return load_model(model)
     return load_model(model, blocks=blocks_needed(sites), head=False)
+
+
+def _checked(
+    reader: LoadedModel,
+    parts: Sequence[TokenisedTrace],
+    traces: Mapping[str, Trace],
+    job: ReadingJob,
+) -> dict[str, DoctorReport]:
+    """Reports of the doctor, each with its file; the whole model is let go when this ends."""
+    whole = _whole(reader, job)
+    reports = {"doctor.json": _examined(whole, reader, parts, traces, job)}
+    if job.twins:
+        ids = [part.ids for part in sample_of(parts)]
+        packed = packs(reader, job.reading)
+        moves = adapter_moves_states(reader, ids, job.reading.sites, packed=packed)
+        reports["doctor.json"] = DoctorReport((*reports["doctor.json"].checks, moves))
+        with base_of(whole) as whole_base, base_of(reader) as base:
+            reports["doctor-base.json"] = _examined(whole_base, base, parts, traces, job)
+    for name, report in reports.items():
+        if job.twins:
+            say(name)
+        for line in report.lines():
+            say(line)
+        report.raise_if_failed()
+    return reports
+
+
+def _whole(reader: LoadedModel, job: ReadingJob) -> LoadedModel:
+    return reader if whole_model_needed(job.reading.sites) else load_model(job.named_model)
+
+
+def _examined(
+    whole: LoadedModel,
+    reader: LoadedModel,
+    parts: Sequence[TokenisedTrace],
+    traces: Mapping[str, Trace],
+    job: ReadingJob,
+) -> DoctorReport:
+    sample = sample_of(parts)
+    return examine(
+        whole,
+        sample,
+        job.reading,
+        reader=reader,
+        packed=packs(reader, job.reading),
+        texts=[traces[part.trace_id] for part in sample],
+        bos=job.traces.bos,
+    )
 
 
 def _texts(job: ReadingJob) -> tuple[list[Trace], list[TokenisedTrace]]:

@@ -18,7 +18,7 @@ from augury.runs.progress import say, track
 from augury.traces.align import place_spans
 from augury.traces.context import fit_to_context
 from augury.traces.sources.annotated_chains import read_annotated_chains
-from augury.traces.table import check_unique_ids, read_jsonl, read_traces
+from augury.traces.table import check_unique_ids, read_trace_file
 from augury.traces.tokens import TokenisedTrace, tokenise
 from augury.traces.trace import Trace
 
@@ -128,5 +128,4 @@ def _gather(config: TraceConfig, model: ModelConfig) -> Gathered:
             model=config.written_by,
         )
         return Gathered(chains.traces[: config.limit], tuple(chains.repairs.summary()))
-    read = read_jsonl if path.suffix == ".jsonl" else read_traces
-    return Gathered(read(path)[: config.limit])
+    return Gathered(read_trace_file(path)[: config.limit])

@@ -17,7 +17,14 @@ from augury.traces.records import read_bytes, read_json_lines, take
 from augury.traces.text import check_encodable
 from augury.traces.trace import FieldValue, Origin, Span, Trace
 
-__all__ = ["check_unique_ids", "read_jsonl", "read_traces", "write_jsonl", "write_traces"]
+__all__ = [
+    "check_unique_ids",
+    "read_jsonl",
+    "read_trace_file",
+    "read_traces",
+    "write_jsonl",
+    "write_traces",
+]
 
 _SPAN: dict[str, Any] = {
     "start": pl.Int64,
@@ -95,6 +102,11 @@ def read_traces(path: Path) -> list[Trace]:
     traces = [_from_row(record, f"{path}:{row}") for row, record in rows]
     check_unique_ids(traces, str(path))
     return traces
+
+
+def read_trace_file(path: Path) -> list[Trace]:
+    """Traces of a file: JSON lines if its name ends in `.jsonl`, else Parquet; raises as both."""
+    return read_jsonl(path) if path.suffix == ".jsonl" else read_traces(path)
 
 
 def write_jsonl(path: Path, traces: Sequence[Trace]) -> None:

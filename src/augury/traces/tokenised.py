@@ -21,6 +21,7 @@ __all__ = [
     "TEMPLATE",
     "THINKING",
     "TokenisedTrace",
+    "read_given_ids",
     "read_tokenised",
     "write_tokenised",
 ]
@@ -121,18 +122,52 @@ def read_tokenised(path: Path) -> list[TokenisedTrace]:
         MissingInput: There is no such file.
         DataError: It is not such a file.
     """
-    raw = read_bytes(path, what="a Parquet file of tokenised traces")
-    try:
-        frame = pl.read_parquet(BytesIO(raw))
-    except Exception as error:  # polars raises its own kinds, and panics, on damaged bytes
-        raise DataError(
-            str(path), found=f"not readable: {error}", expected="a Parquet file of tokenised traces"
-        ) from error
+    frame = _frame(path)
     if dict(frame.schema) != _SCHEMA:
         raise DataError(
             str(path), found=f"columns {dict(frame.schema)}", expected=f"columns {_SCHEMA}"
         )
     return [_from_row(row) for row in frame.iter_rows(named=True)]
+
+
+def read_given_ids(path: Path) -> list[tuple[str, np.ndarray]] | None:
+    """Trace ids and token ids int32 [token] of a Parquet file that holds nothing else.
+
+    Returns:
+        One pair per row, in their order; None where the columns are others than `trace_id` (text)
+        and `ids` (lists of whole numbers).
+
+    Raises:
+        MissingInput: There is no such file.
+        DataError: It is no Parquet file, or an entry is empty or no token id.
+    """
+    frame = _frame(path)
+    kinds = dict(frame.schema)
+    numbers = kinds.get("ids")
+    if (
+        set(kinds) != {"trace_id", "ids"}
+        or kinds["trace_id"] != pl.String
+        or not (isinstance(numbers, pl.List) and numbers.inner.is_integer())  # type: ignore[union-attr]
+    ):
+        return None
+    pairs = []
+    for row, (trace_id, ids) in enumerate(frame.iter_rows(), start=1):
+        if trace_id is None or not ids or any(i is None or not 0 <= i < 2**31 for i in ids):
+            raise DataError(
+                f"{path}:{row}", found="an empty entry, or no token id", expected="a name and ids"
+            )
+        pairs.append((trace_id, np.array(ids, dtype=np.int32)))
+    return pairs
+
+
+def _frame(path: Path) -> pl.DataFrame:
+    raw = read_bytes(path, what="a Parquet file of tokenised traces")
+    try:
+        return pl.read_parquet(BytesIO(raw))
+    except Exception as error:  # polars raises its own kinds, and panics, on damaged bytes
+        raise DataError(
+            str(path), found=f"not readable: {error}", expected="a Parquet file of tokenised traces"
+        ) from error
 
 
 def _from_row(row: dict[str, Any]) -> TokenisedTrace:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from augury.errors import ConfigError, DataError
@@ -15,6 +17,7 @@ from augury.traces.tokenised import (
     TEMPLATE,
     THINKING,
     TokenisedTrace,
+    read_given_ids,
     read_tokenised,
     write_tokenised,
 )
@@ -29,8 +32,10 @@ __all__ = [
     "TokenisedTrace",
     "encode_prompt",
     "offsets_of_ids",
+    "read_given_ids",
     "read_tokenised",
     "tokenise",
+    "tokenise_as",
     "write_tokenised",
 ]
 
@@ -86,6 +91,52 @@ def tokenise(trace: Trace, tokenizer: Tokenizer, *, bos: Bos = "auto") -> Tokeni
             where, found=error.found, expected=error.expected, fix=error.fix
         ) from error
     return _assembled(trace, tokenizer, encoding, prefix)
+
+
+def tokenise_as(trace: Trace, ids: Sequence[int], tokenizer: Tokenizer) -> TokenisedTrace:
+    """Place the ids that a model was fed elsewhere; the text is not encoded again.
+
+    One BOS in front may be more than the text shows. The ids may end before the text does: the
+    last token that a model samples is never fed to it.
+
+    Args:
+        trace: The text; what the ids decode to is its beginning.
+        ids: All that the model was fed, prompt and BOS included.
+        tokenizer: Of that model.
+
+    Raises:
+        DataError: The ids are not those of the text, begin with two BOS, or end in the prompt.
+    """
+    ids = [int(number) for number in ids]
+    where = f"trace {trace.id!r}: ids"
+    check_encodable(trace.text, f"trace {trace.id!r}: text")
+    bos = tokenizer.bos_token_id
+    added = ids[:1] == [bos]
+    if added and ids[1:2] == [bos]:
+        raise DataError(where, found=f"two BOS in front (id {bos})", expected="at most one")
+    for lead in (0, 1) if added else (0,):
+        given = ids[lead:]
+        decoded = str(
+            tokenizer.decode(given, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        )
+        for text in (trace.text, decoded):
+            if not (text and trace.text.startswith(text)):
+                continue
+            try:
+                starts, ends = offsets_of_ids(tokenizer, given, text)
+            except DataError:
+                continue
+            if int(ends[-1]) <= len(trace.prompt):
+                found = "ids that end inside the prompt"
+                raise DataError(where, found=found, expected="ids of the completion too")
+            encoding = Encoding(np.asarray(given, dtype=np.int32), starts, ends)
+            return _assembled(trace, tokenizer, encoding, tuple(ids[:lead]))
+    raise DataError(
+        where,
+        found=f"{len(ids)} ids that decode to {decoded[:40]!r}...",
+        expected=f"ids of the text {trace.text[:40]!r}..., or of its beginning",
+        fix="give the text exactly as the tokenizer decodes the ids, special tokens kept",
+    )
 
 
 def _encoding(trace: Trace, tokenizer: Tokenizer) -> Encoding:

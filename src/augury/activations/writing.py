@@ -1,0 +1,84 @@
+"""The one writer of a store: it goes on where the last one stopped, and makes shards durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from augury.activations.layout import (
+    Header,
+    ShardRecord,
+    file_checksum,
+    finished_shards,
+    lock_path,
+    read_header,
+    refuse_other,
+    shard_path,
+    write_header,
+)
+from augury.runs.atomic import remove_temporaries, write_bytes
+from augury.runs.journal import Journal
+from augury.runs.lock import exclusive
+
+__all__ = ["SHARD_BYTES", "missing_shards", "write_shard"]
+
+SHARD_BYTES = 64 * 2**20
+"""A shard is closed once it holds this much: the most work that a kill can lose."""
+
+
+@contextmanager
+def missing_shards(path: Path, header: Header) -> Iterator[list[int]]:
+    """Hold the store's lock, and give the numbers of the shards that are still to be written.
+
+    Raises:
+        ConfigError: A store with other settings is there.
+        Busy: Another process is writing this store.
+        StorageError: The store is damaged, or the disk is full.
+    """
+    with exclusive(lock_path(path)):
+        for folder in (path, path / "shards"):
+            remove_temporaries(folder)
+        stored = read_header(path)
+        if stored is None:
+            write_header(path, header)
+        else:
+            refuse_other(path, stored, header)
+        done = finished_shards(path, header)
+        yield [shard for shard in range(len(header.shards)) if shard not in done]
+
+
+def write_shard(
+    path: Path,
+    journal: Journal,
+    shard: int,
+    states: Mapping[str, torch.Tensor],
+    tokens: Mapping[int, np.ndarray],
+) -> None:
+    """Make one shard durable: first its file, then its journal line.
+
+    Args:
+        path: Folder of the store; the caller holds its lock.
+        journal: Of the store.
+        shard: Its number, from 0.
+        states: Per site [row, hidden], ordered by (trace, token).
+        tokens: Token indices of each of its traces, int32 [row], traces ascending.
+    """
+    counts = [len(kept) for kept in tokens.values()]
+    trace = np.repeat(np.array(list(tokens), dtype=np.int32), counts)
+    columns = {"trace": trace, "token": np.concatenate(list(tokens.values()))}
+    index = {name: torch.from_numpy(column) for name, column in columns.items()}
+    target = shard_path(path, shard)
+    write_bytes(target, save({**states, **index}))
+    record = ShardRecord(
+        shard=shard,
+        bytes=target.stat().st_size,
+        xxh3=file_checksum(target),
+        rows=sum(counts),
+        traces=list(tokens),
+    )
+    journal.append({name: getattr(record, name) for name in ShardRecord.__slots__})
