@@ -12,6 +12,7 @@ mean attention extent (sum of squared lengths over sum of lengths), nothing capt
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import pickle
@@ -20,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +201,69 @@ def limit(model: LlamaForCausalLM, traces: list[np.ndarray]) -> int:
     return done
 
 
+def nnsight_way(model: LlamaForCausalLM) -> Callable[[list[np.ndarray]], None] | None:
+    """Batches of eight in data order; saves, and stops behind the last block that is wanted."""
+    if importlib.util.find_spec("nnsight") is None:
+        return None
+    from nnsight import NNsight
+
+    wrapped = NNsight(model.model)
+
+    @torch.no_grad()
+    def read(traces: list[np.ndarray]) -> None:
+        kept = []
+        for some in in_order(traces):
+            ids, mask = padded(some)
+            with wrapped.trace(input_ids=ids, attention_mask=mask, use_cache=False) as tracer:
+                saved = list().save()
+                for block in BLOCKS:
+                    saved.append(wrapped.layers[block].output)
+                tracer.stop()
+            kept.append([state[mask.bool()] for state in saved])
+
+    return read
+
+
+def transformer_lens_way(dtype: torch.dtype) -> Callable[[list[np.ndarray]], None] | None:
+    """A model of the same shape, batches of eight in data order, cache of the wanted blocks."""
+    if importlib.util.find_spec("transformer_lens") is None:
+        return None
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+    model = HookedTransformer(
+        HookedTransformerConfig(
+            n_layers=12,
+            d_model=768,
+            n_ctx=2048,
+            d_head=64,
+            n_heads=12,
+            d_mlp=2048,
+            d_vocab=VOCABULARY,
+            act_fn="silu",
+            normalization_type="RMS",
+            positional_embedding_type="rotary",
+            rotary_dim=64,
+            gated_mlp=True,
+            final_rms=True,
+            dtype=dtype,
+            device="cpu",
+        )
+    ).eval()
+    names = {f"blocks.{block}.hook_resid_post" for block in BLOCKS}
+
+    @torch.no_grad()
+    def read(traces: list[np.ndarray]) -> None:
+        kept = []
+        for some in in_order(traces):
+            ids, mask = padded(some)
+            _, cache = model.run_with_cache(
+                ids, attention_mask=mask, names_filter=lambda name: name in names, stop_at_layer=8
+            )
+            kept.append([cache[name][mask.bool()] for name in sorted(names)])
+
+    return read
+
+
 def measure(kind: str, count: int, rounds: int, dtype: torch.dtype) -> dict[str, float]:
     """Milliseconds per useful token of each way, median over rounds."""
     rng = np.random.default_rng(1)
@@ -216,6 +281,11 @@ def measure(kind: str, count: int, rounds: int, dtype: torch.dtype) -> dict[str,
         "padded, output_hidden_states": lambda: padded_hidden_states(whole, traces),
         "one at a time, lists, pickle": lambda: seed_way(whole, traces),
     }
+    others = {
+        "nnsight, saves and stop": nnsight_way(whole),
+        "TransformerLens, run_with_cache": transformer_lens_way(dtype),
+    }
+    ways |= {name: partial(way, traces) for name, way in others.items() if way is not None}
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         order = list(ways)
