@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from augury.activations import extract as extract_module
+from augury.activations import shards as shards_module
 from augury.activations.extract import extract
 from augury.activations.plan import ReadingPlan, planned_rows
 from augury.activations.store import Store
@@ -43,7 +44,7 @@ def _tree(path: Path) -> dict[str, str]:
 def _after(calls: int, error: BaseException) -> Callable[..., Any]:
     """`read_rows` that fails once, at the given call."""
     count = 0
-    sound = extract_module.read_rows
+    sound = shards_module.read_rows
 
     def read(*args: Any, **kwargs: Any) -> Any:
         nonlocal count
@@ -91,7 +92,7 @@ def test_an_interrupted_extraction_ends_with_the_same_bytes(
     plan = PLAN.model_copy(update={"batching": batching})
     extract(loaded, traces, plan, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(extract_module, "read_rows", _after(calls, KeyboardInterrupt()))
+        patch.setattr(shards_module, "read_rows", _after(calls, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             extract(loaded, traces, plan, tmp_path / "cut")
     with pytest.raises(DataError, match="it continues where it stopped"):
@@ -120,7 +121,7 @@ def test_a_finished_store_is_reused_without_a_forward_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     extract(loaded, traces, PLAN, tmp_path)
-    monkeypatch.setattr(extract_module, "read_rows", _after(0, AssertionError("read again")))
+    monkeypatch.setattr(shards_module, "read_rows", _after(0, AssertionError("read again")))
     extract(loaded, traces, PLAN, tmp_path)
 
 
@@ -168,7 +169,7 @@ def test_out_of_memory_halves_the_budget_and_records_it(
     whole = extract(loaded, traces, PLAN, tmp_path / "whole")
     plan = PLAN.model_copy(update={"batch_tokens": 120})
     error = torch.OutOfMemoryError("device is full")
-    monkeypatch.setattr(extract_module, "read_rows", _after(1, error))
+    monkeypatch.setattr(shards_module, "read_rows", _after(1, error))
     store = extract(loaded, traces, plan, tmp_path / "small")
     assert "60 tokens at a time" in capsys.readouterr().err
     assert '"batch_tokens":60' in (tmp_path / "small" / "journal.jsonl").read_text()
@@ -185,7 +186,7 @@ def test_out_of_memory_with_a_single_trace_says_what_to_do(
     def never(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(extract_module, "read_rows", never)
+    monkeypatch.setattr(shards_module, "read_rows", never)
     with pytest.raises(ConfigError, match="cut or window long traces"):
         extract(loaded, traces, PLAN, tmp_path)
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from augury.activations.batches import plan_batches, plan_shards
+from augury.activations.engine import Engine, Work, local_engine
 from augury.activations.layout import FORMAT, Header, journal_path, traces_field
 from augury.activations.plan import ReadingPlan, planned_rows
+from augury.activations.shards import ReadShard, read_shard
 from augury.activations.store import Store
 from augury.activations.writing import SHARD_BYTES, missing_shards, write_shard
-from augury.errors import CheckFailed, ConfigError, DataError
+from augury.errors import ConfigError, DataError
 from augury.models.load import LoadedModel
 from augury.models.packed import supports_packing
-from augury.models.read import read_rows, site_widths
+from augury.models.read import site_widths
 from augury.models.sites import parse_site, sites_in_order
 from augury.plain import plain
 from augury.runs.journal import Journal, read_journal
 from augury.runs.progress import say, track
 from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["SHARD_BYTES", "extract", "packs"]
+__all__ = ["SHARD_BYTES", "extract", "fill_store", "packs", "plan_store"]
 
 
 def extract(
@@ -56,21 +56,54 @@ def extract(
         Busy: Another process is writing this store.
         StorageError: The disk is full or failed. Finished shards are kept.
     """
-    header = _header(loaded, traces, plan, facts or {})
+    header = plan_store(loaded, traces, plan, facts)
+    return fill_store(path, header, traces, plan, local_engine(lambda: loaded))
+
+
+def fill_store(
+    path: Path,
+    header: Header,
+    traces: Sequence[TokenisedTrace],
+    plan: ReadingPlan,
+    engine: Engine,
+) -> Store:
+    """Read what the header plans and the store does not hold yet, by any engine; see `extract`.
+
+    Args:
+        path: Folder of the store.
+        header: From `plan_store`, for the same traces and plan.
+        traces: All of them.
+        plan: What to keep.
+        engine: Who reads. This process alone writes, so engines share no disk.
+    """
     with missing_shards(path, header) as todo:
         packed = header.fields["batching"] == "packed"
-        reading = _Reading(loaded, traces, plan, path, Journal(journal_path(path)), packed)
-        for shard in track(todo, what="reading hidden states", unit="shard"):
-            reading.write(shard, header.shards[shard])
+        writing = _Writing(path, Journal(journal_path(path)), plan.batch_tokens)
+
+        def arguments(shard: int) -> tuple[object, ...]:
+            texts = {trace: traces[trace] for trace in header.shards[shard]}
+            return texts, plan, packed, writing.batch_tokens
+
+        results = engine(Work(read_shard, arguments, todo, unit="shard"))
+        for shard, read in track(
+            results, what="reading hidden states", total=len(todo), unit="shard"
+        ):
+            writing.write(shard, read)
     return Store.open(path)
 
 
-def _header(
+def plan_store(
     loaded: LoadedModel,
     traces: Sequence[TokenisedTrace],
     plan: ReadingPlan,
-    facts: Mapping[str, object],
+    facts: Mapping[str, object] | None = None,
 ) -> Header:
+    """What the store of such a reading holds, and what determines it; see `extract`.
+
+    Raises:
+        ConfigError: A site is not loaded; the plan insists on packing and the model forbids it.
+        DataError: No rows to read, or a trace longer than the context.
+    """
     _check_readable(loaded, traces, plan)
     rows = [planned_rows(trace, plan.rows) for trace in traces]
     if not sum(map(len, rows)):
@@ -91,7 +124,7 @@ def _header(
         "plan": plan.model_dump(mode="json", exclude={"batching"}),
         "batching": "packed" if packed else "padded",
         "traces": traces_field(traces),
-        "facts": dict(facts),
+        "facts": dict(facts or {}),
     }
     return Header(
         fields=plain(fields),  # type: ignore[arg-type]
@@ -166,102 +199,22 @@ def _check_positions(loaded: LoadedModel, traces: Sequence[TokenisedTrace]) -> N
 
 
 @dataclass
-class _Reading:
-    """One extraction under way."""
+class _Writing:
+    """One store under way; the only writer of its shards and journal."""
 
-    loaded: LoadedModel
-    traces: Sequence[TokenisedTrace]
-    plan: ReadingPlan
     path: Path
     journal: Journal
-    packed: bool
-    budget: int = 0
+    batch_tokens: int
 
     def __post_init__(self) -> None:
-        halved = [
-            record["batch_tokens"]
-            for record in read_journal(self.journal.path)
-            if "batch_tokens" in record
-        ]
-        self.budget = min([self.plan.batch_tokens, *halved])
+        records = read_journal(self.journal.path)
+        halved = [record["batch_tokens"] for record in records if "batch_tokens" in record]
+        self.batch_tokens = min([self.batch_tokens, *halved])
 
-    def write(self, shard: int, members: Sequence[int]) -> None:
-        """Read one shard and make it durable: first its file, then its journal line."""
-        rows = {trace: planned_rows(self.traces[trace], self.plan.rows) for trace in members}
-        parts = self._all_parts(members, rows)
-        ordered = sorted(members)
-        states = {
-            site: torch.cat([parts[trace][site] for trace in ordered]) for site in self.plan.sites
-        }
-        write_shard(self.path, self.journal, shard, states, {t: rows[t] for t in ordered})
-
-    def _all_parts(
-        self, members: Sequence[int], rows: dict[int, np.ndarray]
-    ) -> dict[int, dict[str, torch.Tensor]]:
-        while True:
-            try:
-                return dict(self._parts(members, rows))
-            except torch.OutOfMemoryError as error:
-                self._halve(max(len(self.traces[trace].ids) for trace in members), error)
-
-    def _parts(
-        self, members: Sequence[int], rows: dict[int, np.ndarray]
-    ) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
-        # A trace without rows needs no forward pass, but its batch mates must not notice.
-        lengths = [len(self.traces[trace].ids) for trace in members]
-        for batch in plan_batches(lengths, self.budget, packed=self.packed):
-            names = [members[index] for index in batch]
-            kept = [rows[name] for name in names]
-            ids = [self.traces[name].ids for name in names]
-            read = read_rows(self.loaded, ids, kept, self.plan.sites, packed=self.packed)
-            states = {site: self._stored(site, value, names, kept) for site, value in read.items()}
-            sizes = [len(one) for one in kept]
-            split = {site: value.split(sizes) for site, value in states.items()}
-            for position, name in enumerate(names):
-                yield name, {site: pieces[position] for site, pieces in split.items()}
-
-    def _stored(
-        self, site: str, value: torch.Tensor, names: list[int], kept: list[np.ndarray]
-    ) -> torch.Tensor:
-        """On the CPU, in the stored number type, and finite in it."""
-        if not bool(torch.isfinite(value).all()):
-            raise CheckFailed(
-                f"site {site}, {self._place(value, names, kept)}",
-                found="states that are not finite",
-                fix="run the model in float32 or bfloat16, and check its weights",
-            )
-        if self.plan.dtype == "as-computed":
-            return value.cpu()
-        target: torch.dtype = getattr(torch, self.plan.dtype)
-        cast = value.to(target)
-        if not bool(torch.isfinite(cast).all()):
-            raise ConfigError(
-                f"reading.dtype: site {site}, {self._place(cast, names, kept)}",
-                found=f"a state of size {float(value.abs().max()):.4g}",
-                expected=f"at most {torch.finfo(target).max:.0f}, the largest {self.plan.dtype}",
-                fix="set the plan's dtype to bfloat16 or float32",
-            )
-        return cast.cpu()
-
-    def _place(self, value: torch.Tensor, names: list[int], kept: list[np.ndarray]) -> str:
-        bad = np.flatnonzero(~torch.isfinite(value).all(dim=1).cpu().numpy())
-        which = np.repeat(np.arange(len(names)), [len(one) for one in kept])
-        first = which[bad[0]]
-        tokens = np.concatenate(kept)[bad[which[bad] == first]]
-        trace = self.traces[names[first]].trace_id
-        return f"trace {trace!r}, tokens [{tokens[0]}, {tokens[-1] + 1}), {len(bad)} rows"
-
-    def _halve(self, longest: int, error: BaseException) -> None:
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if self.budget <= longest:
-            raise ConfigError(
-                "reading.batch_tokens",
-                found=f"out of memory with one trace of up to {longest} tokens at a time",
-                expected="a device that holds the model and one trace",
-                fix="cut or window long traces, read fewer sites, or use another device",
-            ) from error
-        self.budget = max(longest, self.budget // 2)
-        say(f"out of memory: reading goes on with {self.budget} tokens at a time")
-        self.journal.append({"batch_tokens": self.budget, "why": "out of memory"})
+    def write(self, shard: int, read: ReadShard) -> None:
+        """Make one shard durable: first its file, then its journal line."""
+        if read.batch_tokens < self.batch_tokens:
+            self.batch_tokens = read.batch_tokens
+            say(f"out of memory: reading goes on with {self.batch_tokens} tokens at a time")
+            self.journal.append({"batch_tokens": self.batch_tokens, "why": "out of memory"})
+        write_shard(self.path, self.journal, shard, read.file)

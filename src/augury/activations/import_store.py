@@ -15,7 +15,7 @@ from augury.activations.captured_rows import CapturedRows, captured_rows
 from augury.activations.layout import FORMAT, Header, journal_path, traces_field
 from augury.activations.plan import ReadingPlan
 from augury.activations.store import Store
-from augury.activations.writing import SHARD_BYTES, missing_shards, write_shard
+from augury.activations.writing import SHARD_BYTES, missing_shards, shard_file, write_shard
 from augury.errors import DataError
 from augury.runs.journal import Journal
 from augury.runs.progress import track
@@ -56,7 +56,7 @@ def import_store(capture: Capture, parts: Sequence[TokenisedTrace], path: Path) 
                 trace: np.arange(rows.firsts[trace], len(parts[trace].ids), dtype=np.int32)
                 for trace in members
             }
-            write_shard(path, journal, shard, states, tokens)
+            write_shard(path, journal, shard, shard_file(states, tokens))
     return Store.open(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from augury.runs.atomic import remove_temporaries, write_bytes
 from augury.runs.journal import Journal
 from augury.runs.lock import exclusive
 
-__all__ = ["SHARD_BYTES", "missing_shards", "write_shard"]
+__all__ = ["SHARD_BYTES", "ShardFile", "missing_shards", "shard_file", "write_shard"]
 
 SHARD_BYTES = 64 * 2**20
 """A shard is closed once it holds this much: the most work that a kill can lose."""
@@ -52,19 +53,23 @@ def missing_shards(path: Path, header: Header) -> Iterator[list[int]]:
         yield [shard for shard in range(len(header.shards)) if shard not in done]
 
 
-def write_shard(
-    path: Path,
-    journal: Journal,
-    shard: int,
-    states: Mapping[str, torch.Tensor],
-    tokens: Mapping[int, np.ndarray],
-) -> None:
-    """Make one shard durable: first its file, then its journal line.
+class ShardFile(NamedTuple):
+    """A shard that is not yet written."""
+
+    data: bytes
+    """The whole file, in safetensors: per site [row, hidden], plus `trace` and `token` [row]."""
+
+    rows: int
+    """Rows in it."""
+
+    traces: list[int]
+    """Positions of its traces, ascending."""
+
+
+def shard_file(states: Mapping[str, torch.Tensor], tokens: Mapping[int, np.ndarray]) -> ShardFile:
+    """The file of one shard.
 
     Args:
-        path: Folder of the store; the caller holds its lock.
-        journal: Of the store.
-        shard: Its number, from 0.
         states: Per site [row, hidden], ordered by (trace, token).
         tokens: Token indices of each of its traces, int32 [row], traces ascending.
     """
@@ -72,13 +77,25 @@ def write_shard(
     trace = np.repeat(np.array(list(tokens), dtype=np.int32), counts)
     columns = {"trace": trace, "token": np.concatenate(list(tokens.values()))}
     index = {name: torch.from_numpy(column) for name, column in columns.items()}
+    return ShardFile(save({**states, **index}), sum(counts), list(tokens))
+
+
+def write_shard(path: Path, journal: Journal, shard: int, file: ShardFile) -> None:
+    """Make one shard durable: first its file, then its journal line.
+
+    Args:
+        path: Folder of the store; the caller holds its lock.
+        journal: Of the store.
+        shard: Its number, from 0.
+        file: What is in it.
+    """
     target = shard_path(path, shard)
-    write_bytes(target, save({**states, **index}))
+    write_bytes(target, file.data)
     record = ShardRecord(
         shard=shard,
         bytes=target.stat().st_size,
         xxh3=file_checksum(target),
-        rows=sum(counts),
-        traces=list(tokens),
+        rows=file.rows,
+        traces=file.traces,
     )
     journal.append({name: getattr(record, name) for name in ShardRecord.__slots__})

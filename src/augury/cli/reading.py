@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -29,11 +29,19 @@ def extract(
     config: ConfigPath = None,
     study: StudyName = None,
     override: Overrides = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option("--engine", help="This process, or the workers of a Ray cluster."),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="With ray: how many. Default: one per GPU or node."),
+    ] = None,
 ) -> None:
     """Read hidden states into a store; continue where an earlier run stopped."""
     from augury.studies.reading import run_job
 
-    for line in run_job(_job(config, study, override), to):
+    for line in run_job(_job(config, study, override), to, engine=engine, workers=workers):
         print(line)
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import model_validator
 
+from augury.activations.engine import Engine, below, local_engine, on_a_model
 from augury.activations.estimate import Estimate, estimate
-from augury.activations.extract import extract, packs
+from augury.activations.extract import fill_store, packs, plan_store
 from augury.activations.paired import paired
 from augury.activations.plan import ReadingPlan
+from augury.activations.ray_engine import ray_engine
+from augury.activations.store import Store
 from augury.config import Config
-from augury.errors import DataError
+from augury.errors import DataError, UsageError
 from augury.models.doctor import DoctorReport, examine
 from augury.models.load import LoadedModel, ModelConfig, load_model
 from augury.models.sites import blocks_needed
@@ -28,6 +35,7 @@ from augury.traces.tokens import TokenisedTrace, write_tokenised
 from augury.traces.trace import Trace
 
 __all__ = [
+    "EngineName",
     "ReadingJob",
     "check_reader",
     "estimate_job",
@@ -36,6 +44,8 @@ __all__ = [
     "sample_of",
     "whole_model_needed",
 ]
+
+EngineName = Literal["local", "ray"]
 
 _CHECKED = 4
 """Texts that the doctor reads again, one at a time."""
@@ -64,24 +74,38 @@ class ReadingJob(Config):
         return self.model.model_copy(update={"name": expand(self.model.name, "model.name")})
 
 
-def run_job(job: ReadingJob, folder: Path) -> Sequence[str]:
+def run_job(
+    job: ReadingJob, folder: Path, *, engine: EngineName = "local", workers: int | None = None
+) -> Sequence[str]:
     """Write traces, tokens and the checked stores into `folder`; lines that say what is there.
 
-    An interrupted job continues when it is run again, and a finished one is reused.
+    An interrupted job continues when it is run again, with either engine, and a finished one is
+    reused.
+
+    Args:
+        job: What to read.
+        folder: Where to; only this process writes there.
+        engine: Who runs the model: `local`, this process; `ray`, the workers of a cluster.
+        workers: Of `ray`; None for one per GPU, or per node where there is none.
 
     Raises:
         CheckFailed: What is read is not what the model computes.
         ConfigError: Another job's store is there.
+        UsageError: Workers for the local engine, or more of them than devices.
+        MissingInput: The model, Ray or its cluster is not there.
     """
-    traces, parts = _texts(job)
-    reader = load_reader(job.named_model, job.reading.sites)
-    reports = _checked(reader, parts, {t.id: t for t in traces}, job)
-    # The store refuses another job before anything of this one stands beside it.
-    stores = [extract(reader, parts, job.reading, folder / "store")]
-    if job.twins:
-        with base_of(reader) as base:
-            stores.append(extract(base, parts, job.reading, folder / "base"))
-        paired(*stores)
+    with _engine(job, engine, workers) as run:
+        traces, parts = _texts(job)
+        sample = sample_of(parts)
+        named = {trace.id: trace for trace in traces}
+        texts = {part.trace_id: named[part.trace_id] for part in sample}
+        reports: dict[str, DoctorReport] = on_a_model(run, _checked, sample, texts, job)
+        _say(reports)
+        # The store refuses another job before anything of this one stands beside it.
+        stores = [_filled(run, parts, job, folder / "store")]
+        if job.twins:
+            stores.append(_filled(below(run), parts, job, folder / "base"))
+            paired(*stores)
     write_traces(folder / "traces.parquet", traces)
     write_tokenised(folder / "tokens.parquet", parts)
     for name, report in reports.items():
@@ -141,13 +165,22 @@ def _checked(
         reports["doctor.json"] = DoctorReport((*reports["doctor.json"].checks, moves))
         with base_of(whole) as whole_base, base_of(reader) as base:
             reports["doctor-base.json"] = _examined(whole_base, base, parts, traces, job)
+    return reports
+
+
+def _say(reports: Mapping[str, DoctorReport]) -> None:
+    """Print what the doctor found; the first failed check ends the job."""
     for name, report in reports.items():
-        if job.twins:
+        if len(reports) > 1:
             say(name)
         for line in report.lines():
             say(line)
         report.raise_if_failed()
-    return reports
+
+
+def _filled(run: Engine, parts: Sequence[TokenisedTrace], job: ReadingJob, path: Path) -> Store:
+    header = on_a_model(run, plan_store, parts, job.reading)
+    return fill_store(path, header, parts, job.reading, run)
 
 
 def _whole(reader: LoadedModel, job: ReadingJob) -> LoadedModel:
@@ -171,6 +204,25 @@ def _examined(
         texts=[traces[part.trace_id] for part in sample],
         bos=job.traces.bos,
     )
+
+
+@contextmanager
+def _engine(job: ReadingJob, name: EngineName, workers: int | None) -> Iterator[Engine]:
+    load = partial(load_reader, job.named_model, job.reading.sites)
+    if name == "ray":
+        use_gpus = job.model.device.partition(":")[0] in ("auto", "cuda")
+        # Ray prints what it knows of a dead worker; results alone belong on standard output.
+        with (
+            redirect_stdout(sys.stderr),
+            ray_engine(load, workers=workers, use_gpus=use_gpus) as run,
+        ):
+            yield run
+        return
+    if workers is not None:
+        raise UsageError(
+            "--workers", found="given for the local engine", fix="add --engine ray, or leave it out"
+        )
+    yield local_engine(load)
 
 
 def _texts(job: ReadingJob) -> tuple[list[Trace], list[TokenisedTrace]]:
