@@ -87,10 +87,12 @@ def _nulls(opened: Sequence[OpenedCell], permutations: int, seed: int) -> list[_
     if not judged:
         return results
     rows = [opened[index].rows for index in judged]
+    # Traces of one row cannot rotate; then labels move within their group.
+    single = all(len(np.unique(each.traces)) == len(each.traces) for each in rows)
     null = circular_shift_null(
         [each.labels for each in rows],
         [each.scores for each in rows],
-        [each.traces for each in rows],
+        [each.groups if single else each.traces for each in rows],
         n=permutations,
         seed=seed,
     )

@@ -18,6 +18,7 @@ from augury.evaluate.metrics import (
     brier,
     expected_calibration_error,
     f1,
+    group_average_precision,
     recall_at_fpr_of,
 )
 from augury.evaluate.ranking import rank_rows
@@ -109,6 +110,7 @@ def _split_scores(rows: SplitRows, threshold: Score) -> SplitScores:
         accuracy=at_threshold[1],
         balanced_accuracy=at_threshold[2],
         recall_at_1pct_fpr=recall_at_fpr_of(ranking, rate=0.01),
+        group_average_precision=group_average_precision(rows.labels, rows.scores, rows.groups),
     )
 
 

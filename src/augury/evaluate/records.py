@@ -12,6 +12,8 @@ from augury.shapes import Labels, RowGroups, RowScores
 
 __all__ = ["BaselineResult", "CellResult", "CellScores", "SplitScores"]
 
+_NOT_COMPUTED = Score.undefined("not computed")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellScores:
@@ -27,7 +29,7 @@ class CellScores:
     """Name of the target, e.g. `backtracking`."""
 
     kind: str
-    """How the target is read: `point`, `within` or `span`."""
+    """How the target is read: `point`, `within` or `span`; `row` where the label is the row's."""
 
     labels: Labels
     """True where the row is positive."""
@@ -87,6 +89,10 @@ class SplitScores:
     recall_at_1pct_fpr: Score
     """Share of positives found while 1 % of negatives are accepted."""
 
+    group_average_precision: Score = _NOT_COMPUTED
+    """Mean over groups with rows of both classes of the average precision within the group: what is
+    left when groups are not compared with each other."""
+
     @property
     def prevalence(self) -> float | None:
         """Share of positive rows; None without rows."""
@@ -127,7 +133,7 @@ class CellResult:
     """Name of the target."""
 
     kind: str
-    """`point`, `within` or `span`."""
+    """`point`, `within`, `span` or `row`."""
 
     train: SplitScores
     """On the rows the probe was fitted on."""

@@ -39,8 +39,14 @@ class Verdict:
 
 
 def insufficiency(train: SplitScores, validation: SplitScores, test: SplitScores) -> str:
-    """Why these rows cannot carry a verdict; empty where they can."""
+    """Why these rows cannot carry a verdict; empty where they can.
+
+    A verdict rests on test rows. Saved scores may come without training or validation rows; only
+    where such rows are there must they be of both classes, or nothing was fitted or chosen on them.
+    """
     for name, split in (("train", train), ("validation", validation), ("test", test)):
+        if not split.rows and name != "test":
+            continue
         if split.positives in (0, split.rows):
             which = "no positive" if split.positives == 0 else "no negative"
             return f"{which} row in {name} ({split.rows} rows)"
