@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from augury.errors import DataError, MissingInput, UsageError
 from augury.evaluate.contract import judge_grid
+from augury.evaluate.number_contract import judge_numbers
 from augury.evaluate.predictions import Columns, read_predictions
 
 COLUMNS = Columns("problem", "anchor", ("probe",), baselines=("text",))
@@ -151,3 +153,15 @@ def test_files_that_are_not_there_or_not_parquet(tmp_path: Path) -> None:
 def test_columns_that_can_mean_nothing(table, save, columns, message) -> None:
     with pytest.raises(UsageError, match=message):
         read_predictions(save(table), columns)
+
+
+def test_a_number_is_read_as_it_is_where_it_is_asked_for(table, save) -> None:
+    values = table.with_columns(anchor=pl.col("probe") ** 3)
+    rows = read_predictions(save(values), replace(COLUMNS, continuous=True))
+    (cell,) = rows.number_cells()
+    np.testing.assert_array_equal(cell.values, values["anchor"].to_numpy())
+    assert list(cell.baselines) == ["prevalence", "position", "text"]
+    (result,) = judge_numbers([cell], draws=100, permutations=99, seed=0)
+    assert result.test.spearman.value == pytest.approx(1)
+    with pytest.raises(UsageError, match="--continuous"):
+        read_predictions(save(table), COLUMNS).number_cells()

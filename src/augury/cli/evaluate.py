@@ -32,10 +32,15 @@ def command(
         list[str] | None,
         typer.Option("--baseline", help="Column of a score that saw no states; may be repeated."),
     ] = None,
+    continuous: Annotated[
+        bool, typer.Option("--continuous", help="The label is a number: judge rank correlation.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for CSV, JSON, report.")] = None,
     override: Annotated[
         list[str] | None,
-        typer.Option("--override", "-o", help="key=value: draws, permutations, alpha, seed."),
+        typer.Option(
+            "--override", "-o", help="key=value: draws, alpha, seed, calibration, headline."
+        ),
     ] = None,
     study: Annotated[str, typer.Option("--study", help="Study of the run.")] = "backtracking-lag",
     runs: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
@@ -44,13 +49,18 @@ def command(
     from augury.config import load_config
     from augury.evaluate.predictions import Columns
     from augury.studies.judging import JudgingConfig, judge_file, judge_run, report_judgement
+    from augury.studies.judging_numbers import judge_number_file
 
     if what.endswith(".parquet") or Path(what).is_file():
-        columns = Columns(group, label, tuple(score or ()), split, trace, tuple(baseline or ()))
+        named = tuple(score or ()), split, trace, tuple(baseline or ())
+        columns = Columns(group, label, *named, continuous=continuous)
         share = [] if validation_share is None else [f"validation_share={validation_share}"]
         config = load_config(JudgingConfig, None, [*(override or []), *share])
-        judgement = judge_file(Path(what), columns, config)
+        if continuous:
+            lines = judge_number_file(Path(what), columns, config, out)
+        else:
+            lines = report_judgement(judge_file(Path(what), columns, config), out)
     else:
-        judgement = judge_run(study, runs, what)
-    for line in report_judgement(judgement, out):
+        lines = report_judgement(judge_run(study, runs, what), out)
+    for line in lines:
         print(line)

@@ -17,6 +17,7 @@ import polars as pl
 
 from augury.errors import DataError, MissingInput, StorageError, UsageError
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
+from augury.evaluate.number_records import NumberCell
 from augury.evaluate.records import CellScores
 from augury.plain import shown
 from augury.probes.position_rank import position_rank
@@ -58,6 +59,9 @@ class Columns:
     baselines: tuple[str, ...] = ()
     """Scores of predictors that never see activations."""
 
+    continuous: bool = False
+    """The label is a number to be predicted, not a yes or no."""
+
     by: str | None = None
     """Kind of row that thresholds may be chosen apart for, e.g. the model or the category."""
 
@@ -74,7 +78,7 @@ class Predictions:
     """The rows of a file of predictions, numbered."""
 
     labels: Labels
-    """True where the row is positive."""
+    """True where the row is positive; for a number, where it is above the median."""
 
     groups: RowGroups
     """Number of the group, from 0 in sorted order of names."""
@@ -97,6 +101,32 @@ class Predictions:
 
     by: tuple[str, ...] = ()
     """Kind of each row; empty where no column was named."""
+
+    values: RowScores | None = None
+    """The label as a number; None where it is a yes or no."""
+
+    def number_cells(self) -> list[NumberCell]:
+        """One cell per score for a label that is a number.
+
+        Raises:
+            UsageError: The label was read as a yes or no.
+        """
+        if self.values is None:
+            raise UsageError("label", found="yes or no", expected="numbers (--continuous)")
+        return [
+            NumberCell(
+                site=name,
+                horizon=0,
+                label=self.label,
+                values=self.values,
+                scores=scores,
+                groups=self.groups,
+                traces=self.traces,
+                split=self.split,
+                baselines=self.baselines,
+            )
+            for name, scores in self.scores.items()
+        ]
 
     def cells(self) -> list[CellScores]:
         """One cell per score: the column stands for the site, the horizon is 0."""
@@ -141,7 +171,8 @@ def read_predictions(
     groups, group_names = _numbered(table[columns.group], path)
     traces = groups if columns.trace is None else _numbered(table[columns.trace], path)[0]
     _check_nested(table, columns.trace, columns.group, path)
-    labels = _labels(table[columns.label], path)
+    values = number_column(table[columns.label], path) if columns.continuous else None
+    labels = _labels(table[columns.label], path) if values is None else values > np.median(values)
     if columns.split is None:
         split = _deal(labels, groups, traces, group_names, validation_share, seed)
     else:
@@ -159,6 +190,7 @@ def read_predictions(
         scores={name: number_column(table[name], path) for name in columns.scores},
         baselines={name: added[name] for name in added if name not in given} | given,
         label=columns.label,
+        values=values,
         by=() if columns.by is None else tuple(table[columns.by].cast(pl.String).fill_null("")),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from augury.evaluate.calibrate import Platt
 from augury.evaluate.intervals import Interval
+from augury.evaluate.isotonic import Isotonic
 from augury.evaluate.score import Score
 from augury.shapes import Labels, RowGroups, RowScores
 
@@ -118,6 +119,11 @@ class BaselineResult:
     difference_low_simultaneous: float | None
     """Lower bound of the difference that holds for all judged cells of the grid at once."""
 
+    @property
+    def headline(self) -> Score:
+        """The metric that verdicts are about: average precision."""
+        return self.ap
+
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
@@ -147,7 +153,7 @@ class CellResult:
     threshold: Score
     """A row is called positive at score >= threshold; best F1 on validation."""
 
-    calibration: Platt | None
+    calibration: Platt | Isotonic | None
     """Score to probability, fitted on validation; None where validation has one class."""
 
     brier: Score

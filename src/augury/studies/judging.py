@@ -11,6 +11,8 @@ from pydantic import Field
 from augury.config import Config
 from augury.errors import UsageError
 from augury.evaluate.contract import judge_grid
+from augury.evaluate.isotonic import CalibrationKind
+from augury.evaluate.number_records import Headline
 from augury.evaluate.predictions import Columns, read_predictions
 from augury.evaluate.records import CellResult
 from augury.evaluate.stored import write_results
@@ -30,6 +32,7 @@ __all__ = [
     "judge_run",
     "lines_of",
     "report_judgement",
+    "settings_of",
     "write_judgement",
 ]
 
@@ -77,6 +80,13 @@ class JudgingConfig(Config):
     alpha: float = Field(0.05, gt=0, lt=1)
     """Family-wise error rate of p values and lower bounds."""
 
+    calibration: CalibrationKind = "platt"
+    """How scores become probabilities, fitted on validation."""
+
+    headline: Headline = "spearman"
+    """For a numeric label: what interval, lead, p and verdict are about. `group_spearman` asks for
+    the order within groups alone."""
+
     seed: int = Field(0, ge=0)
     """Of draws, rotations and the deal of groups."""
 
@@ -111,15 +121,20 @@ def judge_file(path: Path, columns: Columns, config: JudgingConfig) -> Judgement
         permutations=config.permutations,
         seed=config.seed,
         alpha=config.alpha,
+        calibration=config.calibration,
     )
+    return Judgement(results, str(path), settings_of(columns, config))
+
+
+def settings_of(columns: Columns, config: JudgingConfig) -> tuple[str, ...]:
+    """How a file was judged, a line for each setting."""
     dealt = f"{config.validation_share:g} of the traces dealt to validation by group, the rest test"
-    how = (
+    return (
         f"group {columns.group}, label {columns.label}, trace {columns.trace or columns.group}",
         f"split: {columns.split or dealt}",
         f"{config.draws} draws, {config.permutations} permutations, alpha {config.alpha:g}, "
-        f"seed {config.seed}",
+        f"seed {config.seed}, calibration {config.calibration}",
     )
-    return Judgement(results, str(path), how)
 
 
 def judge_run(study: str, root: Path, name: str) -> Judgement:

@@ -12,6 +12,7 @@ import polars as pl
 
 from augury import __version__
 from augury.activations.store import Store
+from augury.evaluate.calibrate import Platt
 from augury.evaluate.contract import judge_grid
 from augury.evaluate.metrics import average_precision
 from augury.evaluate.records import CellResult, CellScores
@@ -211,7 +212,7 @@ def _save_probe(
         dtype=str(store.dtype).removeprefix("torch."),
         threshold=result.threshold.value,
         calibration=Calibration(slope=calibrated.slope, intercept=calibrated.intercept)
-        if calibrated
+        if isinstance(calibrated, Platt)
         else None,
         scores={key: value for key, value in row.items() if value is not None},
         training_data={
