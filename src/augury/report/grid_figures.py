@@ -29,6 +29,7 @@ from augury.report.scales import (
     open_scale,
     site_axis,
 )
+from augury.targets.horizons import QUESTIONS
 
 __all__ = ["best_site", "grid_figures"]
 
@@ -182,7 +183,7 @@ def _heatmap(grid: Grid, metric: Metric) -> Heatmap:
             for part in (
                 "Each cell is one probe, scored on groups that it never saw.",
                 _note(metric),
-                SIGN_CONVENTION,
+                _question(grid),
             )
             if part
         ),
@@ -199,6 +200,11 @@ def _heatmap(grid: Grid, metric: Metric) -> Heatmap:
 
 def _title(metric: Metric) -> str:
     return metric.name[0].upper() + metric.name[1:]
+
+
+def _question(grid: Grid) -> str:
+    kind = next(iter(grid.values())).kind
+    return f"Asked at token t: {QUESTIONS[kind]} {SIGN_CONVENTION}"
 
 
 def _note(metric: Metric) -> str:
@@ -226,7 +232,7 @@ def _lines(grid: Grid, metric: Metric, best: str) -> Lines:
     dashed = baselines if any(line.role == "baseline" for line in lines) else ""
     return Lines(
         title=f"{_title(metric)} on test against horizon: {_target(grid)}",
-        caption=f"Heavy: {best}, chosen on validation.{band}{dashed} {SIGN_CONVENTION}",
+        caption=f"Heavy: {best}, chosen on validation.{band}{dashed} {_question(grid)}",
         scale=_line_scale(metric, lines),
         x=horizon_axis(horizons),
         lines=tuple(lines),
@@ -307,7 +313,7 @@ def _class_balance(grid: Grid, best: str) -> Bars:
     return Bars(
         title=f"Class balance: {_target(grid)}",
         caption=(
-            f"Share of rows that are positive, with positives / rows. {SIGN_CONVENTION} "
+            f"Share of rows that are positive, with positives / rows. {_question(grid)} "
             "Rows whose partner lies outside the trace, or inside a running event, are not used."
         ),
         scale=open_scale("positive share of rows", shares, low=0.0),

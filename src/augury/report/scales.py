@@ -18,9 +18,7 @@ __all__ = [
     "unit_scale",
 ]
 
-SIGN_CONVENTION = (
-    "h > 0 looks ahead: the state at token t is paired with the label at token t + h; lag = -h."
-)
+SIGN_CONVENTION = "h > 0 looks ahead from the state at token t; lag = -h."
 """Stated under every figure that has a horizon axis."""
 
 

@@ -15,6 +15,7 @@ from augury.errors import DataError, UsageError
 from augury.targets.events import Events
 
 __all__ = [
+    "QUESTIONS",
     "HorizonKind",
     "Paired",
     "already_inside_counts",
@@ -24,6 +25,13 @@ __all__ = [
 ]
 
 HorizonKind = Literal["point", "within", "span"]
+
+QUESTIONS: dict[str, str] = {
+    "point": "does an event start exactly at token t + h?",
+    "within": "does an event start in (t, t + h]?",
+    "span": "does token t + h lie inside an event?",
+}
+"""What the state at token t is asked, by `HorizonKind`."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -19,13 +19,9 @@ from augury.evaluate.tripwires import Tripwire
 from augury.probes.bundle import load_bundle
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
+from augury.studies.backtracking_lag.bundles import probe_folder
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.backtracking_lag.evaluation import (
-    CELLS,
-    SUMMARY,
-    judge_scores,
-    probe_folder,
-)
+from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY, judge_scores
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.scores import read_scores
 from augury.studies.backtracking_lag.traces import TOKENS, TRACES, make_traces

@@ -135,9 +135,12 @@ def _degrades(cells: Sequence[CellResult]) -> str:
     told = "; ".join(
         f"h={c.horizon}: {c.average_precision} (best baseline {_baseline(c)})" for c in steps
     )
+    fall = "A fall shows that less can be known earlier; "
+    if any(c.kind == "within" for c in steps):
+        fall = "A wider window holds more events, so these are not to be compared with each other; "
     return (
-        f"Average precision of the best site on validation, by horizon: {told}. A fall shows that "
-        "less can be known earlier; only a lead over the baselines shows more than the text gives."
+        f"Average precision of the best site on validation, by horizon: {told}. {fall}"
+        "only a lead over the baselines shows more than the text gives."
     )
 
 

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from augury import __version__
-from augury.activations.store import Store
-from augury.evaluate.calibrate import Platt
 from augury.evaluate.contract import judge_grid
 from augury.evaluate.metrics import average_precision
 from augury.evaluate.records import CellResult, CellScores
 from augury.evaluate.stored import write_results
 from augury.evaluate.table import result_row
-from augury.evaluate.tripwires import rotation_excess, shuffled_labels_ok
 from augury.models.sites import parse_site
-from augury.plain import fingerprint
-from augury.probes.bundle import Calibration, ProbeCard, save_bundle
-from augury.probes.linear import LinearProbe
 from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.runs.progress import say
-from augury.studies.backtracking_lag.activations import STORE
+from augury.studies.backtracking_lag.bundles import save_probe
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.scores import Scores, read_scores
-from augury.studies.backtracking_lag.traces import SPLIT
+from augury.studies.backtracking_lag.wires import touch_wires
+from augury.studies.openings import record_opening
 
 __all__ = [
     "CELLS",
@@ -41,35 +33,33 @@ __all__ = [
     "cell_of",
     "evaluate_cells",
     "judge_scores",
-    "probe_folder",
     "seed_columns",
 ]
 
 CSV, PARQUET = "results/probe_results.csv", "results/probe_results.parquet"
 CELLS, SUMMARY = "results/cells.json", "results/summary.json"
 
-_DO_NOT_USE_FOR = (
-    "Steering, or any claim of cause: only readability was measured. Other models, revisions or "
-    "adapters. Text unlike its training data: it was judged on held-out groups of the same source."
-)
-
 
 def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
     """Write `probe_results`, the summary and the probe bundles."""
     scores = read_scores(run.path / SCORES)
+    asked = config.model_dump(mode="json", exclude={"shown_chains"})
+    record_opening(run, asked)
     results = judge_scores(scores, config)
     rows = [seed_columns(result) | result_row(result) for result in results]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     write_csv(run.path / CSV, columns, [[row.get(c) for c in columns] for row in rows])
     write_bytes(run.path / PARQUET, _parquet(rows))
     write_results(run.path / CELLS, results)
+    for place, result in zip(_places(config), results, strict=True):
+        save_probe(run, config, scores, place, result)
+    wires, not_run = touch_wires(run, config, scores)
     summary: dict[str, Any] = {
-        "tripwires": _shuffled(scores, config),
+        "tripwires": [asdict(wire) for wire in wires],
+        "tripwires_not_run": not_run,
         "references": _references(scores, config),
     }
     write_json(run.path / SUMMARY, summary)
-    for place, result in zip(_places(config), results, strict=True):
-        _save_probe(run, config, scores, place, result)
     return {"cells": len(results), "beyond": sum("beyond" in r.verdict for r in results)}
 
 
@@ -137,14 +127,6 @@ def seed_columns(result: CellResult) -> dict[str, CellValue]:
     }
 
 
-def probe_folder(label: str, site: str, horizon: int) -> str:
-    """Where a probe is kept, below the run. Labels are foreign text, so only a slug goes in."""
-    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40]
-    if slug != label:
-        slug = f"{slug}-{fingerprint(label)[:8]}"
-    return f"probes/{slug}/{site}_h{horizon:+d}"
-
-
 def _parquet(rows: list[dict[str, CellValue]]) -> bytes:
     import io
 
@@ -158,21 +140,6 @@ def _test_rows(scores: Scores, label: str, number: int) -> np.ndarray:
     return np.flatnonzero(scores.use[label][:, number] & (scores.rows["side"] == 2))
 
 
-def _shuffled(scores: Scores, config: BacktrackingLagConfig) -> list[dict[str, Any]]:
-    """Probes trained on rotated labels, on test rows with the true ones; none without positives."""
-    test = scores.rows["side"] == 2
-    excess = []
-    for (label, _), controls in scores.controls.items():
-        for number, of_horizon in zip(
-            config.targets.ahead, np.split(controls, len(config.targets.ahead), axis=1), strict=True
-        ):
-            use = scores.use[label][test, number]
-            truth, traces = scores.labels[label][test, number][use], scores.rows["trace"][test][use]
-            if truth.any() and not truth.all():
-                excess.append(rotation_excess(truth, of_horizon[use], traces))
-    return [asdict(shuffled_labels_ok(np.stack(excess, axis=1)))] if excess else []
-
-
 def _references(scores: Scores, config: BacktrackingLagConfig) -> dict[str, Any]:
     """Average precision on test of predictors that were told the truth, by label and horizon."""
     out: dict[str, Any] = {}
@@ -184,46 +151,3 @@ def _references(scores: Scores, config: BacktrackingLagConfig) -> dict[str, Any]
             values.append(found.value)
         out.setdefault(label, {})[name] = values
     return out
-
-
-def _save_probe(
-    run: Run,
-    config: BacktrackingLagConfig,
-    scores: Scores,
-    place: tuple[str, str, int],
-    result: CellResult,
-) -> None:
-    label, site, number = place
-    weight, bias = scores.weights[label, site][number], float(scores.biases[label, site][number])
-    split = json.loads((run.path / SPLIT).read_text(encoding="utf-8"))
-    store = Store.open(run.path / STORE)
-    row = result_row(result)
-    identity, calibrated = store.identity, result.calibration
-    card = ProbeCard(
-        site=site,
-        horizon=result.horizon,
-        lag=result.lag,
-        target=config.targets.kind,
-        label=label,
-        model_name=config.model.name,
-        model_revision=config.model.revision,
-        model_identity=identity,
-        tokenizer_hash=identity["tokenizer"],
-        dtype=str(store.dtype).removeprefix("torch."),
-        threshold=result.threshold.value,
-        calibration=Calibration(slope=calibrated.slope, intercept=calibrated.intercept)
-        if isinstance(calibrated, Platt)
-        else None,
-        scores={key: value for key, value in row.items() if value is not None},
-        training_data={
-            "source": config.traces.source,
-            "written_by": config.traces.written_by or config.traces.source,
-            "on_policy": config.on_policy,
-        },
-        split_groups={side: fingerprint(sorted(groups)) for side, groups in split.items()},
-        do_not_use_for=_DO_NOT_USE_FOR,
-        augury_version=__version__,
-    )
-    save_bundle(
-        run.path / probe_folder(label, site, result.horizon), LinearProbe(weight, bias), card
-    )

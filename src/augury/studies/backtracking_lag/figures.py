@@ -18,8 +18,9 @@ from augury.report.token_view import ViewedSeries, ViewedTrace, token_view
 from augury.runs.atomic import write_text
 from augury.runs.folder import Run
 from augury.runs.progress import track
+from augury.studies.backtracking_lag.bundles import probe_folder
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY, probe_folder
+from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.rows import RunRows, load_rows
 from augury.studies.backtracking_lag.scores import Scores, read_scores

@@ -18,6 +18,7 @@ from augury.probes.control import rotate_within, weights_within
 from augury.probes.facts import gather_facts
 from augury.probes.grid import LogisticGrid, fit_logistic_grid
 from augury.probes.linear import probe_of
+from augury.probes.own import expected_log_probability, triggers
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
 from augury.runs.progress import track
@@ -192,29 +193,23 @@ def _own_logprob(
 ) -> np.ndarray | None:
     """Log of the model's own probability that an event starts next; None without final states.
 
-    The probability of each token that starts events in the training chains, times the share of
-    this token's places there that do: a comma that sometimes starts one is no trigger by itself.
     From the stored states, so that a new label needs no new reading.
     """
     if _FINAL not in store.sites:
         return None
-    onset = rows.gather([event.onset for event in target.events])
     ids = rows.gather([part.ids for part in rows.parts])
+    onset = rows.gather([event.onset for event in target.events])
     train = rows.side == 0
-    trigger, starts = np.unique(ids[onset & train], return_counts=True)
-    if not len(trigger):
+    known = triggers(ids[train], onset[train])
+    if known is None:
         return None
-    places = np.bincount(ids[train], minlength=int(trigger.max()) + 1)[trigger]
-    share = torch.from_numpy(np.log(starts / places).astype(np.float32))
     loaded = load_model(config.job.named_model)
     out = np.empty(len(ids), dtype=np.float32)
     with torch.no_grad():
         for first in range(0, len(ids), 8192):
             states = store[_FINAL].torch(slice(first, first + 8192))
-            logits = loaded.blocks.logits(states.to(loaded.device, loaded.dtype)).float()
-            chosen = logits[:, torch.from_numpy(trigger).long().to(loaded.device)]
-            expected = (chosen + share.to(loaded.device)).logsumexp(1) - logits.logsumexp(1)
-            out[first : first + 8192] = expected.cpu().numpy()
+            logits = loaded.blocks.logits(states.to(loaded.device, loaded.dtype))
+            out[first : first + 8192] = expected_log_probability(logits, known).cpu().numpy()
     return out
 
 

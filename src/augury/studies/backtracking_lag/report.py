@@ -23,12 +23,14 @@ from augury.report.blocks import (
 from augury.report.page import page, write_page
 from augury.runs.folder import Run, stored_facts
 from augury.studies.backtracking_lag.activations import DOCTOR
+from augury.studies.backtracking_lag.bundles import probe_folder
 from augury.studies.backtracking_lag.conclusion import answers, conclude_label
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.backtracking_lag.evaluation import CELLS, CSV, SUMMARY, probe_folder
+from augury.studies.backtracking_lag.evaluation import CELLS, CSV, SUMMARY
 from augury.studies.backtracking_lag.figures import VIEW, figure_folder
 from augury.studies.backtracking_lag.probes import PROBES
 from augury.studies.backtracking_lag.traces import FACTS
+from augury.studies.openings import openings
 
 __all__ = ["conclude", "write_report"]
 
@@ -260,11 +262,13 @@ def _honesty(facts: _Facts) -> Section:
     for wire in facts.summary["tripwires"]:
         state = "passed" if wire["passed"] else "FAILED"
         blocks.append(Paragraph(f"Tripwire, {wire['name']}: {state}; {wire['detail']}"))
+    for name in facts.summary["tripwires_not_run"]:
+        blocks.append(Paragraph(f"Tripwire, {name}: not run, there are no positive rows for it."))
     unfinished = sum(not fit["converged"] for fit in facts.probes["fits"])
     blocks.append(
         Paragraph(
             f"{len(facts.probes['fits'])} probes fitted to their optimum, {unfinished} not "
-            "converged. Strength and threshold were chosen on validation; test was opened once."
+            f"converged. Strength and threshold were chosen on validation. {_opened(facts.run)}"
         )
     )
     if "own_probability" not in {n for c in facts.results for n in c.baselines}:
@@ -275,6 +279,16 @@ def _honesty(facts: _Facts) -> Section:
             )
         )
     return Section("Checks", blocks)
+
+
+def _opened(run: Run) -> str:
+    times = openings(run)
+    if times == 1:
+        return "Test was opened once."
+    return (
+        f"Test was opened for {times} questions in this run, this one the last: a result that is "
+        "picked among them is no longer held out."
+    )
 
 
 def _read(facts: _Facts) -> Section:
