@@ -65,7 +65,7 @@ def tfidf(
 
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), max_features=most, dtype=np.float32)
     try:
-        vectorizer.fit([texts[n] for n in np.flatnonzero(train)])
+        vectorizer.fit([text for text, fit in zip(texts, train.tolist(), strict=True) if fit])
     except ValueError as error:
         raise DataError("texts", found="no word in any training text", expected="words") from error
     return sparse.csr_matrix(vectorizer.transform(texts))
