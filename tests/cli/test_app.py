@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import typer
 
@@ -68,3 +71,31 @@ def test_control_characters_never_reach_the_terminal(tmp_path: Path) -> None:
 def test_the_latest_run_of_none_is_missing(tmp_path: Path) -> None:
     done = augury("run", "backtracking-lag", "--run", "latest", folder=tmp_path)
     assert done.returncode == 66
+
+
+def test_a_foreign_file_is_judged_and_a_wrong_column_is_one_line(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    label = rng.random(400) < 0.3
+    rows = {"q": np.arange(400), "right": label.astype(int), "s": label + rng.normal(size=400)}
+    pl.DataFrame(rows).write_parquet(tmp_path / "saved.parquet")
+    asked = ["evaluate", "saved.parquet", "--group", "q", "--label", "right", "--score"]
+    done = augury(*asked, "s", "--out", "judged", "-o", "draws=100", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "predictive beyond baselines" in done.stdout
+    assert (tmp_path / "judged" / "report.html").is_file()
+    done = augury(*asked, "ss", folder=tmp_path)
+    assert done.returncode == 65 and len(done.stderr.splitlines()) == 1
+    assert "did you mean 's'" in done.stderr
+
+
+def test_deferrals_are_planned_and_a_wrong_objective_is_exit_2(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    label = rng.random(400) < 0.3
+    rows = {"q": np.arange(400), "right": label, "s": label + rng.normal(size=400)}
+    pl.DataFrame(rows).write_parquet(tmp_path / "saved.parquet")
+    asked = ["plan-deferrals", "saved.parquet", "--group", "q", "--label", "right", "--score", "s"]
+    done = augury(*asked, "--deferral-budget", "0.3", "--out", "plan.json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["groups"]["all"]["validation"]["deferral"] <= 0.3 == plan["limit"]
+    assert augury(*asked, "--objective", "both", folder=tmp_path).returncode == 2

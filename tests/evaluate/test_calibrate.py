@@ -35,6 +35,15 @@ def test_platt_gives_the_same_probabilities_whatever_the_scale_of_the_scores() -
     np.testing.assert_allclose(fit_platt(labels, moved).probability(moved), plain, atol=1e-6)
 
 
+def test_platt_does_not_depend_on_the_order_of_the_rows() -> None:
+    # Stopping when the loss no longer falls leaves a slope that is right to six digits only.
+    for seed in range(8):
+        labels, scores = _rows(seed, 0.8)
+        there, back = fit_platt(labels, scores), fit_platt(labels[::-1], scores[::-1])
+        assert back.slope == pytest.approx(there.slope, rel=1e-12)
+        assert back.intercept == pytest.approx(there.intercept, rel=1e-12)
+
+
 def test_separable_scores_keep_a_finite_slope() -> None:
     labels = np.arange(40) >= 20
     found = fit_platt(labels, np.arange(40.0))

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from augury.errors import UsageError
 from augury.evaluate import metrics
 from augury.evaluate.contract import judge_grid
+from augury.evaluate.records import CellResult
 
 SITES, HORIZONS = range(5), (16, 12, 8, 4, 0, -4, -8)
 
@@ -147,3 +149,14 @@ def test_too_few_permutations_for_alpha_are_refused(make_world) -> None:
     with pytest.raises(UsageError, match="permutations >= 1 / alpha - 1"):
         judge_grid([cell], draws=10, permutations=18, seed=0)
     judge_grid([cell], draws=10, permutations=19, seed=0)
+
+
+def test_calibration_is_chosen_and_changes_no_verdict(make_world) -> None:
+    world = make_world(0)
+    cell = world.cell(world.smooth() + 4 * world.labels)
+    (platt,), (isotonic,) = (_judge([cell], calibration=kind) for kind in ("platt", "isotonic"))
+    assert isotonic.calibration.probabilities != () and platt.calibration.slope > 0
+    assert isotonic.brier != platt.brier
+    assert (isotonic.p, isotonic.verdict) == (platt.p, platt.verdict)
+    again = TypeAdapter(list[CellResult])
+    assert again.validate_json(again.dump_json([isotonic, platt])) == [isotonic, platt]

@@ -142,3 +142,21 @@ def test_true_probabilities_are_calibrated_and_shifted_ones_are_not() -> None:
 def test_scores_that_are_no_probabilities_are_refused() -> None:
     with pytest.raises(DataError, match=r"1 of 2 outside \[0, 1\].*fit_platt"):
         metrics.brier(np.array([True, False]), np.array([0.5, 1.5]))
+
+
+def test_group_average_precision_is_the_mean_over_groups_of_both_classes() -> None:
+    rng = np.random.default_rng(0)
+    groups, labels = rng.integers(0, 40, 400) * 3, rng.random(400) < 0.15
+    scores = rng.integers(0, 6, 400).astype(np.float32)  # many ties
+    values = [
+        reference.average_precision_score(labels[groups == g], scores[groups == g])
+        for g in np.unique(groups)
+        if 0 < labels[groups == g].sum() < (groups == g).sum()
+    ]
+    assert 20 < len(values) < 40
+    found = metrics.group_average_precision(labels, scores, groups)
+    assert found.value == pytest.approx(np.mean(values), abs=1e-12)
+    # Moving whole groups up and down changes the pooled value and not this one.
+    moved = metrics.group_average_precision(labels, scores + 100 * groups, groups)
+    assert moved.value == pytest.approx(found.value, abs=1e-12)
+    assert metrics.group_average_precision(labels, scores, np.arange(400)).value is None

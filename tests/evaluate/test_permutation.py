@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -69,6 +71,21 @@ def test_a_cell_without_positives_is_nan_and_unequal_arrays_are_refused() -> Non
     assert np.isnan(null).all()
     with pytest.raises(DataError, match="cell 0"):
         circular_shift_null([np.zeros(4, bool)], [np.arange(3.0)], [traces], n=5, seed=0)
+
+
+def test_labels_of_one_row_traces_are_exchanged_between_them_all_sets_alike() -> None:
+    # Rotating traces of one row leaves every label where it is: one value, and p = 1.
+    labels, scores = np.arange(6) < 2, np.array([5.0, 1.0, 4.0, 4.0, 2.0, 0.0])
+    null = circular_shift_null([labels] * 2, [scores, -scores], [np.arange(6)] * 2, n=6000, seed=0)
+    sets = [np.isin(np.arange(6), pair) for pair in combinations(range(6), 2)]
+    for column, score in zip(null.T, (scores, -scores), strict=True):
+        values = [average_precision_score(each, score) for each in sets]
+        expected, share = np.unique(np.round(values, 9), return_counts=True)
+        found, counts = np.unique(column.round(9), return_counts=True)
+        np.testing.assert_allclose(found, expected)
+        np.testing.assert_allclose(counts / 6000, share / 15, atol=0.02)
+    # The same exchange serves every cell: a good draw for one score is bad for its opposite.
+    assert np.corrcoef(null.T)[0, 1] < -0.5
 
 
 def test_p_values_count_the_draws_that_do_as_well() -> None:

@@ -21,6 +21,7 @@ def _baseline(ap: float, bound: float | None) -> BaselineResult:
         (({}, {}, {}), ""),
         (({}, {}, {"positives": 10, "positive_groups": 10}), ""),
         (({"positives": 0}, {}, {}), "no positive row in train"),
+        (({"positives": 0, "rows": 0}, {"positives": 0, "rows": 0}, {}), ""),
         (({}, {"positives": 100}, {}), "no negative row in validation"),
         (({}, {}, {"positives": 0, "rows": 0}), "no positive row in test"),
         (({}, {}, {"positives": 9}), "9 positive test rows, at least 10 needed"),

@@ -9,8 +9,9 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from augury.errors import DataError, UsageError
-from augury.probes.baselines import BASELINES, fit_baselines
+from augury.probes.baselines import BASELINES, fit_baselines, fit_features
 from augury.probes.facts import TokenFacts
+from augury.probes.text_features import hashed_ngrams
 
 TRACES, TOKENS = 60, 100
 
@@ -192,3 +193,19 @@ def test_bad_input_is_named(world: World, planted: np.ndarray) -> None:
             seed=0,
             names=("magic",),
         )
+
+
+def test_any_features_can_be_fitted_and_a_far_pair_needs_ngrams(world: World) -> None:
+    # One of six ids and then another, anywhere in the last 16: a bag cannot tell their order.
+    recent = np.where(world.facts.recent < 0, -1, world.facts.recent % 6)
+    labels = ((recent[:, 1:] == 2) & (recent[:, :-1] == 4)).any(axis=1)[:, None]
+    use = np.ones_like(labels)
+    sides = {"train": world.train, "validation": world.validation, "seed": 0}
+    facts = replace(world.facts, recent=recent)
+    text = fit_baselines(facts, labels, use, **sides, names=("text",))["text"]
+    pairs = fit_features(hashed_ngrams(recent), labels, use, **sides)
+    truth = labels[world.test, 0]
+    found = [average_precision_score(truth, each[world.test, 0]) for each in (text, pairs)]
+    assert found[1] > 0.9 > found[0] + 0.1
+    dense = fit_features(labels.astype(float), labels, use, **sides)
+    assert average_precision_score(truth, dense[world.test, 0]) == 1

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from augury import __version__
-from augury.cli import doctor, organism, probes, reading, run, store
+from augury.cli import deferrals, doctor, evaluate, organism, probes, reading, run, store
 from augury.errors import AuguryError
 from augury.runs.progress import printable
 
@@ -24,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.command)
+app.command("evaluate")(evaluate.command)
+app.command("plan-deferrals")(deferrals.command)
 app.command("doctor")(doctor.command)
 app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)

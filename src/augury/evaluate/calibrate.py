@@ -57,13 +57,7 @@ def _newton(x: RowScores, target: RowScores) -> tuple[float, float]:
     at = np.array([0.0, np.log(mean / (1 - mean))])
     loss = _loss(x, target, at)
     for _ in range(_STEPS):
-        p = expit(at[0] * x + at[1])
-        error, curve = p - target, p * (1 - p)
-        slope = np.array([error @ x, error.sum()])
-        cross = curve @ x
-        hessian = np.array([[curve @ x**2 + _TINY, cross], [cross, curve.sum() + _TINY]])
-        step = np.linalg.lstsq(hessian, slope, rcond=None)[0]
-        size = 1.0
+        step, size = _newton_step(x, target, at), 1.0
         while size > _TINY and _loss(x, target, at - size * step) > loss:
             size /= 2
         moved = at - size * step
@@ -71,7 +65,20 @@ def _newton(x: RowScores, target: RowScores) -> tuple[float, float]:
         loss -= gain
         if gain <= _TINY * len(x):
             break
+    # The loss is flat to its last digit long before the slope is right to that of its own, and
+    # where it stops would depend on the order of sums, so on the number of threads.
+    for _ in range(2):
+        at = at - _newton_step(x, target, at)
     return float(at[0]), float(at[1])
+
+
+def _newton_step(x: RowScores, target: RowScores, at: np.ndarray) -> np.ndarray:
+    p = expit(at[0] * x + at[1])
+    error, curve = p - target, p * (1 - p)
+    slope = np.array([error @ x, error.sum()])
+    cross = curve @ x
+    hessian = np.array([[curve @ x**2 + _TINY, cross], [cross, curve.sum() + _TINY]])
+    return np.asarray(np.linalg.lstsq(hessian, slope, rcond=None)[0])
 
 
 def _loss(x: RowScores, target: RowScores, at: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from augury.errors import UsageError
 from augury.evaluate.cells import check_cells
 from augury.evaluate.comparison import compare_with_baselines
 from augury.evaluate.intervals import Interval, interval
+from augury.evaluate.isotonic import CalibrationKind
 from augury.evaluate.opened import OpenedCell, open_cell
 from augury.evaluate.permutation import circular_shift_null, grid_p_values
 from augury.evaluate.records import BaselineResult, CellResult, CellScores, SplitScores
@@ -48,6 +49,7 @@ def judge_grid(
     permutations: int = 1000,
     seed: int,
     alpha: float = 0.05,
+    calibration: CalibrationKind = "platt",
 ) -> list[CellResult]:
     """Judge every cell of a grid, in its order.
 
@@ -60,6 +62,7 @@ def judge_grid(
         permutations: Rotations of the labels.
         seed: Of draws and rotations.
         alpha: Family-wise error rate of p values and lower bounds.
+        calibration: How scores become probabilities; no verdict depends on it.
 
     Raises:
         DataError: A grid that cannot be judged; see `check_cells`.
@@ -71,7 +74,7 @@ def judge_grid(
         raise UsageError("judge_grid", found=found, expected=expected)
     check_cells(cells)
     of_draws, of_rotations = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
-    opened = [open_cell(cell) for cell in cells]
+    opened = [open_cell(cell, calibration) for cell in cells]
     resampler = Resampler([each.rows.groups for each in opened], draws=draws, seed=of_draws)
     compared = compare_with_baselines(opened, resampler, alpha)
     nulls = _nulls(opened, permutations, of_rotations)
@@ -87,10 +90,12 @@ def _nulls(opened: Sequence[OpenedCell], permutations: int, seed: int) -> list[_
     if not judged:
         return results
     rows = [opened[index].rows for index in judged]
+    # Traces of one row cannot rotate; then labels move within their group.
+    single = all(len(np.unique(each.traces)) == len(each.traces) for each in rows)
     null = circular_shift_null(
         [each.labels for each in rows],
         [each.scores for each in rows],
-        [each.traces for each in rows],
+        [each.groups if single else each.traces for each in rows],
         n=permutations,
         seed=seed,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from augury.errors import DataError
 from augury.evaluate.ranking import Ranking, check_rows, rank_rows
 from augury.evaluate.score import Score
-from augury.shapes import Labels, RowScores, RowWeights
+from augury.shapes import Labels, RowGroups, RowScores, RowWeights
 
 __all__ = [
     "accuracy",
@@ -23,6 +23,7 @@ __all__ = [
     "brier",
     "expected_calibration_error",
     "f1",
+    "group_average_precision",
     "recall_at_fpr",
     "recall_at_fpr_of",
 ]
@@ -40,6 +41,29 @@ def average_precision(
     Undefined without a positive row. A constant score gives the prevalence.
     """
     return average_precision_of(rank_rows(labels, scores, weights))
+
+
+def group_average_precision(labels: Labels, scores: RowScores, groups: RowGroups) -> Score:
+    """Mean of the average precisions within groups, each group counting alike; in [0, 1].
+
+    Groups of one class only say nothing about order and are left out; undefined without another.
+    """
+    check_rows(labels, scores)
+    order = np.lexsort((-np.asarray(scores, np.float64), groups))
+    group, score, hit = groups[order], np.asarray(scores)[order], labels[order]
+    last = np.append((group[1:] != group[:-1]) | (score[1:] != score[:-1]), True)[: len(group)]
+    # Tied rows are accepted together, at the last of them.
+    end = np.flatnonzero(last)[np.cumsum(last) - last]
+    first = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
+    owner = np.searchsorted(first, np.arange(len(group)), side="right") - 1
+    hits = np.concatenate([[0], np.cumsum(hit)])
+    precision = (hits[end + 1] - hits[first[owner]]) / (end + 1 - first[owner])
+    size, positives = np.bincount(owner), np.bincount(owner, hit)
+    both = (positives > 0) & (positives < size)
+    if not both.any():
+        return Score.undefined("no group with rows of both classes")
+    total = np.bincount(owner, hit * precision)
+    return Score(float(np.mean(total[both] / positives[both])))
 
 
 def auroc(labels: Labels, scores: RowScores, *, weights: RowWeights | None = None) -> Score:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from augury.evaluate.calibrate import Platt, fit_platt
+from augury.evaluate.calibrate import Platt
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION, SplitRows, split_rows
+from augury.evaluate.isotonic import CalibrationKind, Isotonic, fit_calibration
 from augury.evaluate.metrics import (
     accuracy,
     auroc_of,
@@ -18,6 +19,7 @@ from augury.evaluate.metrics import (
     brier,
     expected_calibration_error,
     f1,
+    group_average_precision,
     recall_at_fpr_of,
 )
 from augury.evaluate.ranking import rank_rows
@@ -50,7 +52,7 @@ class OpenedCell:
     threshold: Score
     """Best F1 on validation."""
 
-    calibration: Platt | None
+    calibration: Platt | Isotonic | None
     """Score to probability, fitted on validation."""
 
     brier: Score
@@ -66,12 +68,12 @@ class OpenedCell:
     """The same test rows with a baseline's scores instead of the probe's, by baseline."""
 
 
-def open_cell(cell: CellScores) -> OpenedCell:
+def open_cell(cell: CellScores, calibration_kind: CalibrationKind = "platt") -> OpenedCell:
     """Score every split of a cell, with threshold and calibration chosen on validation."""
     parts = [split_rows(cell, split) for split in (TRAIN, VALIDATION, TEST)]
     _, chooser, rows = parts
     threshold = best_f1_threshold(chooser.labels, chooser.scores)
-    calibration = fit_platt(chooser.labels, chooser.scores)
+    calibration = fit_calibration(calibration_kind, chooser.labels, chooser.scores)
     train, validation, test = (_split_scores(part, threshold) for part in parts)
     error, gap = _calibrated(rows, calibration)
     return OpenedCell(
@@ -109,6 +111,7 @@ def _split_scores(rows: SplitRows, threshold: Score) -> SplitScores:
         accuracy=at_threshold[1],
         balanced_accuracy=at_threshold[2],
         recall_at_1pct_fpr=recall_at_fpr_of(ranking, rate=0.01),
+        group_average_precision=group_average_precision(rows.labels, rows.scores, rows.groups),
     )
 
 
@@ -117,7 +120,7 @@ def _baseline_rows(cell: CellScores, rows: SplitRows) -> dict[str, SplitRows]:
     return {name: replace(rows, scores=given[at]) for name, given in cell.baselines.items()}
 
 
-def _calibrated(rows: SplitRows, calibration: Platt | None) -> tuple[Score, Score]:
+def _calibrated(rows: SplitRows, calibration: Platt | Isotonic | None) -> tuple[Score, Score]:
     if calibration is None:
         none = Score.undefined("no calibration: validation has one class only")
         return none, none

@@ -4,6 +4,8 @@ Labels are rotated within their trace: a rotated trace has as many events, in th
 not where the scores expect them. The same rotation serves every cell, so the cells of the null
 hang together as the real ones do, and the largest of them is the right thing to compare with
 (Winkler et al. 2014).
+
+Where every trace has one row there is nothing to rotate, and labels are exchanged between traces.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ def circular_shift_null(
 
     All three sequences have one array per cell, restricted to the rows that the cell uses; rows of
     one trace stand in token order. A draw rotates trace k by the share u[draw, k] of its used rows,
-    the same share in every cell, uniform over all rotations, none included.
+    the same share in every cell, uniform over all rotations, none included. In a cell whose traces
+    have one row each, a draw permutes the labels over all of them.
 
     Args:
         labels: True where the row is positive.
@@ -130,6 +133,9 @@ def _rotated_rows(
     offset = at - start[owner]
     if not len(at):
         return
+    if length.max() == 1:
+        yield from _exchanged_rows(trace, len(at), share)
+        return
     step = max(1, _CHUNK // len(at))
     for first in range(0, len(share), step):
         draws = slice(first, min(first + step, len(share)))
@@ -138,6 +144,17 @@ def _rotated_rows(
         moved = offset + shift[:, owner]
         moved -= np.where(moved >= length[owner], length[owner], 0)
         yield draws, order[start[owner] + moved]
+
+
+def _exchanged_rows(
+    trace: RowGroups, positives: int, share: Float[np.ndarray, "draw trace"]
+) -> Iterator[tuple[slice, Int[np.ndarray, "draw positive"]]]:
+    """As `_rotated_rows` for traces of one row: any `positives` of the rows, all sets alike."""
+    step = max(1, _CHUNK // len(trace))
+    for first in range(0, len(share), step):
+        draws = slice(first, min(first + step, len(share)))
+        key = share[draws][:, trace]
+        yield draws, np.argpartition(key, positives - 1, axis=1)[:, :positives]
 
 
 def _average_precision(

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from augury.evaluate.calibrate import Platt
 from augury.evaluate.intervals import Interval
+from augury.evaluate.isotonic import Isotonic
 from augury.evaluate.score import Score
 from augury.shapes import Labels, RowGroups, RowScores
 
 __all__ = ["BaselineResult", "CellResult", "CellScores", "SplitScores"]
+
+_NOT_COMPUTED = Score.undefined("not computed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +30,7 @@ class CellScores:
     """Name of the target, e.g. `backtracking`."""
 
     kind: str
-    """How the target is read: `point`, `within` or `span`."""
+    """How the target is read: `point`, `within` or `span`; `row` where the label is the row's."""
 
     labels: Labels
     """True where the row is positive."""
@@ -87,6 +90,10 @@ class SplitScores:
     recall_at_1pct_fpr: Score
     """Share of positives found while 1 % of negatives are accepted."""
 
+    group_average_precision: Score = _NOT_COMPUTED
+    """Mean over groups with rows of both classes of the average precision within the group: what is
+    left when groups are not compared with each other."""
+
     @property
     def prevalence(self) -> float | None:
         """Share of positive rows; None without rows."""
@@ -112,6 +119,11 @@ class BaselineResult:
     difference_low_simultaneous: float | None
     """Lower bound of the difference that holds for all judged cells of the grid at once."""
 
+    @property
+    def headline(self) -> Score:
+        """The metric that verdicts are about: average precision."""
+        return self.ap
+
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
@@ -127,7 +139,7 @@ class CellResult:
     """Name of the target."""
 
     kind: str
-    """`point`, `within` or `span`."""
+    """`point`, `within`, `span` or `row`."""
 
     train: SplitScores
     """On the rows the probe was fitted on."""
@@ -141,7 +153,7 @@ class CellResult:
     threshold: Score
     """A row is called positive at score >= threshold; best F1 on validation."""
 
-    calibration: Platt | None
+    calibration: Platt | Isotonic | None
     """Score to probability, fitted on validation; None where validation has one class."""
 
     brier: Score

@@ -11,14 +11,19 @@ from augury.errors import DataError, MissingInput
 from augury.evaluate.records import CellResult
 from augury.runs.atomic import write_bytes
 
-__all__ = ["read_results", "write_results"]
+__all__ = ["read_results", "results_json", "write_results"]
 
 _RESULTS = TypeAdapter(list[CellResult])
 
 
+def results_json(results: Sequence[CellResult]) -> bytes:
+    """Results as JSON; floats read back exactly."""
+    return _RESULTS.dump_json(list(results), indent=1)
+
+
 def write_results(path: Path, results: Sequence[CellResult]) -> None:
-    """Write results as JSON; floats read back exactly."""
-    write_bytes(path, _RESULTS.dump_json(list(results), indent=1))
+    """Write `results_json(results)`, whole or not at all."""
+    write_bytes(path, results_json(results))
 
 
 def read_results(path: Path) -> list[CellResult]:

@@ -16,6 +16,7 @@ _METRICS = (
     "accuracy",
     "balanced_accuracy",
     "recall_at_1pct_fpr",
+    "group_average_precision",
 )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from augury.evaluate.intervals import FEWEST_GROUPS
-from augury.evaluate.records import BaselineResult, SplitScores
+from augury.evaluate.records import SplitScores
+from augury.evaluate.score import Score
 
 __all__ = [
     "BEYOND_BASELINES",
@@ -14,6 +16,7 @@ __all__ = [
     "FEWEST_POSITIVES",
     "INSUFFICIENT",
     "NOT_PREDICTIVE",
+    "Lead",
     "Verdict",
     "best_baseline",
     "insufficiency",
@@ -25,6 +28,20 @@ EXPLAINED_BY = "predictive, explained by "
 NOT_PREDICTIVE = "not predictive"
 INSUFFICIENT = "insufficient data"
 FEWEST_POSITIVES = 10
+
+
+class Lead(Protocol):
+    """What the rule must know of a baseline, whatever the target and its metric."""
+
+    @property
+    def headline(self) -> Score:
+        """The baseline's own score on test: average precision, or a rank correlation."""
+        ...
+
+    @property
+    def difference_low_simultaneous(self) -> float | None:
+        """Lower bound of the cell's lead over it, valid for the whole grid at once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +56,14 @@ class Verdict:
 
 
 def insufficiency(train: SplitScores, validation: SplitScores, test: SplitScores) -> str:
-    """Why these rows cannot carry a verdict; empty where they can."""
+    """Why these rows cannot carry a verdict; empty where they can.
+
+    A verdict rests on test rows. Saved scores may come without training or validation rows; only
+    where such rows are there must they be of both classes, or nothing was fitted or chosen on them.
+    """
     for name, split in (("train", train), ("validation", validation), ("test", test)):
+        if not split.rows and name != "test":
+            continue
         if split.positives in (0, split.rows):
             which = "no positive" if split.positives == 0 else "no negative"
             return f"{which} row in {name} ({split.rows} rows)"
@@ -51,14 +74,15 @@ def insufficiency(train: SplitScores, validation: SplitScores, test: SplitScores
     return ""
 
 
-def best_baseline(baselines: Mapping[str, BaselineResult]) -> str | None:
-    """Name of the baseline with the highest test average precision; the first of equals."""
-    known = {name: b.ap.value for name, b in baselines.items() if b.ap.value is not None}
+def best_baseline(baselines: Mapping[str, Lead]) -> str | None:
+    """Name of the baseline with the highest headline on test; the first of equals."""
+    scores = {name: baseline.headline.value for name, baseline in baselines.items()}
+    known = {name: value for name, value in scores.items() if value is not None}
     return max(known, key=lambda name: known[name]) if known else None
 
 
 def verdict_of(
-    lack: str, p_corrected: float | None, baselines: Mapping[str, BaselineResult], alpha: float
+    lack: str, p_corrected: float | None, baselines: Mapping[str, Lead], alpha: float
 ) -> Verdict:
     """The verdict of one cell.
 

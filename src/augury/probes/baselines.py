@@ -30,7 +30,7 @@ from augury.probes.features import count_hats, event_hats, last_three, one_hot, 
 from augury.probes.grid import fit_logistic_grid
 from augury.probes.sparse_grid import fit_sparse_grid
 
-__all__ = ["BASELINES", "fit_baselines"]
+__all__ = ["BASELINES", "fit_baselines", "fit_features"]
 
 BASELINES = (
     "prevalence",
@@ -115,6 +115,37 @@ def fit_baselines(
         if scores is not None:
             found[name] = np.where(rows.sound, scores, rows.constant)
     return found
+
+
+def fit_features(
+    features: np.ndarray | sparse.csr_matrix,
+    labels: np.ndarray,
+    use: np.ndarray,
+    *,
+    train: np.ndarray,
+    validation: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """A baseline of one's own: the same model on any features that hold no hidden state.
+
+    Args:
+        features: [row, feature]; sparse ones get the sparse model.
+        labels: Bool [row, column].
+        use: Which rows a column may use, bool [row, column].
+        train: Rows to fit on, bool [row].
+        validation: Rows to choose the strength on, bool [row].
+        seed: Of the sampled negatives.
+
+    Returns:
+        Log-odds, float32 [row, column].
+    """
+    labels, use = labels.astype(bool), use.astype(bool)
+    rows = _rows(labels, use, train, validation, seed)
+    if isinstance(features, np.ndarray):
+        scores = _dense(rows, [features.astype(np.float32)])
+    else:
+        scores = _sparse(rows, features)
+    return np.asarray(np.where(rows.sound, scores, rows.constant))
 
 
 def _fit(name: str, facts: TokenFacts, rows: _Rows) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from augury.config import Config, load_config
+from augury.evaluate.records import CellResult
 from augury.evaluate.tripwires import Tripwire
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
@@ -40,6 +41,10 @@ class Study(Generic[C]):
 
     verify: Callable[[Run, C], Sequence[str]]
     """Reproduce the stored test scores from the saved probes; lines."""
+
+    judge: Callable[[Run, C], Sequence[CellResult]] | None = None
+    """Judge the saved scores again without a model, and compare with the stored results; None where
+    a study saves no scores."""
 
     default: str = "organism"
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""

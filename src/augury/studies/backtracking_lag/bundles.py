@@ -7,6 +7,7 @@ import re
 
 from augury import __version__
 from augury.activations.store import Store
+from augury.evaluate.calibrate import Platt
 from augury.evaluate.records import CellResult
 from augury.evaluate.table import result_row
 from augury.plain import fingerprint
@@ -61,7 +62,7 @@ def save_probe(
         dtype=str(store.dtype).removeprefix("torch."),
         threshold=result.threshold.value,
         calibration=Calibration(slope=calibrated.slope, intercept=calibrated.intercept)
-        if calibrated
+        if isinstance(calibrated, Platt)
         else None,
         scores={key: value for key, value in row.items() if value is not None},
         training_data={

@@ -11,7 +11,9 @@ import numpy as np
 
 from augury.activations.store import Store
 from augury.errors import CheckFailed
+from augury.evaluate.agreement import assert_agrees_with
 from augury.evaluate.metrics import average_precision
+from augury.evaluate.records import CellResult
 from augury.evaluate.stored import read_results
 from augury.evaluate.tripwires import Tripwire
 from augury.probes.bundle import load_bundle
@@ -19,7 +21,7 @@ from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.bundles import probe_folder
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY
+from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY, judge_scores
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.scores import read_scores
 from augury.studies.backtracking_lag.traces import TOKENS, TRACES, make_traces
@@ -27,7 +29,7 @@ from augury.studies.reading import check_reader, load_reader
 from augury.traces.table import read_traces
 from augury.traces.tokens import read_tokenised
 
-__all__ = ["examine", "tripwires", "verify"]
+__all__ = ["examine", "judge_again", "tripwires", "verify"]
 
 _EXAMINED = 24
 
@@ -80,3 +82,14 @@ def verify(run: Run, config: BacktrackingLagConfig) -> Sequence[str]:
                 expected=f"the stored {result.average_precision.value!r}",
             )
     return [f"{len(results)} probes reproduce their stored test score bit for bit"]
+
+
+def judge_again(run: Run, config: BacktrackingLagConfig) -> Sequence[CellResult]:
+    """Judge the saved scores again, from nothing else, and compare with the stored results.
+
+    Raises:
+        CheckFailed: A number is not the stored one.
+    """
+    results = judge_scores(read_scores(run.path / SCORES), config)
+    assert_agrees_with(run.path / CELLS, results)
+    return results

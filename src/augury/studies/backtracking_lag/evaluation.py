@@ -32,6 +32,7 @@ __all__ = [
     "SUMMARY",
     "cell_of",
     "evaluate_cells",
+    "judge_scores",
     "seed_columns",
 ]
 
@@ -42,30 +43,15 @@ CELLS, SUMMARY = "results/cells.json", "results/summary.json"
 def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
     """Write `probe_results`, the summary and the probe bundles."""
     scores = read_scores(run.path / SCORES)
-    places = [
-        (label, site, number)
-        for label in config.targets.labels
-        for site in config.reading.sites
-        for number in range(len(config.targets.horizons))
-    ]
-    cells = [cell_of(scores, config, *place) for place in places]
-    settings = config.evaluation
     asked = config.model_dump(mode="json", exclude={"shown_chains"})
     record_opening(run, asked)
-    say(f"judging {len(cells)} cells on the test groups")
-    results = judge_grid(
-        cells,
-        draws=settings.draws,
-        permutations=settings.permutations,
-        seed=settings.seed,
-        alpha=settings.alpha,
-    )
+    results = judge_scores(scores, config)
     rows = [seed_columns(result) | result_row(result) for result in results]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     write_csv(run.path / CSV, columns, [[row.get(c) for c in columns] for row in rows])
     write_bytes(run.path / PARQUET, _parquet(rows))
     write_results(run.path / CELLS, results)
-    for place, result in zip(places, results, strict=True):
+    for place, result in zip(_places(config), results, strict=True):
         save_probe(run, config, scores, place, result)
     wires, not_run = touch_wires(run, config, scores)
     summary: dict[str, Any] = {
@@ -75,6 +61,30 @@ def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]
     }
     write_json(run.path / SUMMARY, summary)
     return {"cells": len(results), "beyond": sum("beyond" in r.verdict for r in results)}
+
+
+def judge_scores(scores: Scores, config: BacktrackingLagConfig) -> list[CellResult]:
+    """Judge every cell of the grid, labels before sites before horizons."""
+    cells = [cell_of(scores, config, *place) for place in _places(config)]
+    settings = config.evaluation
+    say(f"judging {len(cells)} cells on the test groups")
+    return judge_grid(
+        cells,
+        draws=settings.draws,
+        permutations=settings.permutations,
+        seed=settings.seed,
+        alpha=settings.alpha,
+    )
+
+
+def _places(config: BacktrackingLagConfig) -> list[tuple[str, str, int]]:
+    """Label, site and number of the horizon of every cell, in the order of the results."""
+    return [
+        (label, site, number)
+        for label in config.targets.labels
+        for site in config.reading.sites
+        for number in range(len(config.targets.horizons))
+    ]
 
 
 def cell_of(

@@ -92,4 +92,5 @@ STUDY: Study[BacktrackingLagConfig] = Study(
     examine=checks.examine,
     tripwires=checks.tripwires,
     verify=checks.verify,
+    judge=checks.judge_again,
 )
