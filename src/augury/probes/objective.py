@@ -15,41 +15,78 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from augury.probes.rows import Moments, StateArray, blocks
+from augury.probes.columns import Columns, Mass, Rows
+from augury.probes.rows import (
+    FeatureSums,
+    Moments,
+    States,
+    blocks,
+    device_of,
+    inverse_deviation,
+    numbers_of,
+)
 
-__all__ = ["LogisticObjective", "inverse_deviation"]
+__all__ = ["LogisticObjective", "Null", "inverse_deviation", "read_null"]
 
 _CENTRE_FROM = 16.0
 """Mean in deviations from which float32 products need centred states to stay exact."""
 
 
-def inverse_deviation(facts: Moments) -> np.ndarray:
-    """1 / standard deviation, and 0 for a constant feature (its weight stays 0); [hidden]."""
-    deviation = facts.deviation
-    return np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1), 0.0)
+@dataclass(frozen=True)
+class Null:
+    """The intercept-only models: what the first read gives, beside the moments."""
+
+    facts: Moments
+    """Of the used rows."""
+
+    loss: np.ndarray
+    """Float64 [column]."""
+
+    gradient: np.ndarray
+    """By standardised coefficients, then the intercept, where it is 0; float64
+    [column, hidden + 1]."""
+
+
+def read_null(states: States, columns: Columns, mass: Mass) -> Null:
+    """Read the rows once for their moments and for the gradient at the intercept-only models.
+
+    There the residuals w (share - y) of a column sum to 0, so the gradient does not depend on the
+    origin of the features, and the mean need not be known before.
+
+    Raises:
+        DataError: No row is used, or a used state is not finite.
+    """
+    share = mass.share
+    everyone, device = np.arange(len(share)), device_of(states)
+    at = torch.from_numpy(share.astype(np.float32)).to(device)[:, None]
+    sums, back = FeatureSums(), torch.zeros(0)
+    for rows, block in blocks(states, mass.used):
+        shifted = sums.add(numbers_of(rows), block)
+        label, weight = _on(device, columns, rows, everyone)
+        product = (weight * (at - label.float())) @ shifted
+        back = product.double() if not len(back) else back.add_(product)
+    facts = sums.moments()
+    total = np.where(mass.sound, mass.total, 1)
+    by_weight = back.cpu().numpy() * inverse_deviation(facts) / total[:, None]
+    loss = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    return Null(facts, loss, np.pad(by_weight, ((0, 0), (0, 1))))
 
 
 @dataclass(frozen=True)
 class LogisticObjective:
     """Loss and gradient by standardised coefficients."""
 
-    states: StateArray
+    states: States
     """Raw states [row, hidden]."""
 
-    labels: np.ndarray
-    """Bool [row, column]."""
+    columns: Columns
+    """Labels and weights."""
 
-    weights: np.ndarray
-    """Float32 [row, column], 0 where a column does not use a row."""
-
-    total: np.ndarray
-    """Sum of the weights, float64 [column]."""
+    mass: Mass
+    """Of the columns."""
 
     l2: np.ndarray
     """Ridge strength on standardised features, float64 [column]."""
-
-    used: np.ndarray
-    """Rows with a positive weight somewhere, bool [row]."""
 
     facts: Moments
     """Of the used rows."""
@@ -66,7 +103,7 @@ class LogisticObjective:
         centre = float(np.max(np.abs(mean) * inverse, initial=0.0)) > _CENTRE_FROM
         bias = coefficients[:, -1] - (0 if centre else raw @ mean)
         loss, back, residual = self._read(raw, bias, columns, mean if centre else None)
-        scale = 1 / self.total[columns]
+        scale = 1 / self.mass.total[columns]
         if not centre:
             back = back - residual[:, None] * mean
         gamma, l2 = coefficients[:, :-1], self.l2[columns]
@@ -78,25 +115,29 @@ class LogisticObjective:
         self, raw: np.ndarray, bias: np.ndarray, columns: np.ndarray, shift: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sums over rows of w loss, w loss' x and w loss', accumulated in float64 by block."""
-        device = self.states.device if isinstance(self.states, torch.Tensor) else "cpu"
+        device = device_of(self.states)
         vectors = torch.from_numpy(raw.astype(np.float32)).to(device)
-        offset = torch.from_numpy(bias.astype(np.float32)).to(device)
+        offset = torch.from_numpy(bias.astype(np.float32)).to(device)[:, None]
         centre = None if shift is None else torch.from_numpy(shift).to(device)
         loss = torch.zeros(len(columns), dtype=torch.float64, device=device)
         back = torch.zeros(raw.shape, dtype=torch.float64, device=device)
         residual = torch.zeros_like(loss)
-        everything = len(columns) == self.labels.shape[1]
-        for rows, block in blocks(self.states, self.used):
+        for rows, block in blocks(self.states, self.mass.used):
             if centre is not None:
                 block = (block.double() - centre).float()
-            labels, weights = self.labels[rows], self.weights[rows]
-            if not everything:
-                labels, weights = labels[:, columns], weights[:, columns]
-            sign = torch.from_numpy(1 - 2 * labels.astype(np.float32)).to(device)
-            weight = torch.from_numpy(weights.astype(np.float32)).to(device)
-            margin = torch.addmm(offset, block, vectors.T).mul_(sign)
-            loss += (torch.nn.functional.softplus(margin) * weight).sum(0, dtype=torch.float64)
+            label, weight = _on(device, self.columns, rows, columns)
+            sign = 1 - 2 * label.float()
+            margin = (vectors @ block.T).add_(offset).mul_(sign)
+            loss += (torch.nn.functional.softplus(margin) * weight).sum(1)
             slope = margin.sigmoid_().mul_(sign).mul_(weight)
-            back += slope.T @ block
-            residual += slope.sum(0, dtype=torch.float64)
+            back += slope @ block
+            residual += slope.sum(1)
         return loss.cpu().numpy(), back.cpu().numpy(), residual.cpu().numpy()
+
+
+def _on(
+    device: torch.device, columns: Columns, rows: Rows, live: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels and weights [live, row], on the device of the states."""
+    labels, weights = (torch.from_numpy(part) for part in columns.read(rows, live))
+    return labels.to(device), weights.to(device)

@@ -62,15 +62,31 @@ class Search:
         self.stalled = np.zeros(columns, dtype=bool)
         self.passes = 0
 
-    def begin(self, intercept: np.ndarray, start: np.ndarray | None) -> None:
-        """Evaluate the intercept-only model, and `start` where it is lower."""
-        zero = np.zeros_like(self.point)
-        zero[:, -1] = intercept
+    def begin(
+        self,
+        intercept: np.ndarray,
+        start: np.ndarray | None,
+        known: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
+        """Stand at the intercept-only model, or at `start` where that is lower.
+
+        Args:
+            intercept: Of the intercept-only models, [column].
+            start: Coefficients [column, size] that may be better; costs a read.
+            known: Loss [column] and gradient by coefficients [column, size] of the intercept-only
+                models; without them that costs a read.
+        """
         live = self.live
         if not len(live):
             return
+        zero = np.zeros_like(self.point)
+        zero[:, -1] = intercept
         self.point = self.space.point(zero)
-        self.loss[live], self.gradient[live] = self._evaluate(self.point[live], live)
+        if known is None:
+            self.loss[live], self.gradient[live] = self._evaluate(self.point[live], live)
+        else:
+            self.loss[live] = known[0][live]
+            self.gradient[live] = self.space.gradient(known[1][live], live)
         self.norm[live] = np.maximum(np.linalg.norm(self.gradient[live], axis=1), 1e-30)
         if start is not None:
             point = self.space.point(start)
