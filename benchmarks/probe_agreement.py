@@ -28,8 +28,14 @@ class Agreement(NamedTuple):
     coefficients: float
     """Largest difference over the largest coefficient, both on standardised features."""
 
+    scores: float
+    """Spread of the difference of the scores over the spread of the scores."""
+
     auroc: float
     """Difference of the area under the curve of the scores on the fitted rows."""
+
+    pairs: float
+    """The same, in pairs of a positive and a negative row that swap places."""
 
     passes: int
     """Reads of the rows by ours."""
@@ -108,15 +114,27 @@ def compare(case: Problem) -> Agreement:
         peer.fit(standard, case.labels, sample_weight=case.weights.astype(np.float64))
     theirs = peer.coef_[0]
     difference = np.abs(ours.weight[0] * np.where(np.isinf(spread), 0, spread) - theirs).max()
-    area = roc_auc_score(case.labels[used], scores(case.states, ours)[used, 0])
-    expected = roc_auc_score(case.labels[used], peer.decision_function(standard)[used])
-    return Agreement(difference / np.abs(theirs).max(), abs(area - expected), ours.passes)
+    said, expected = scores(case.states, ours)[used, 0], peer.decision_function(standard)[used]
+    truth = case.labels[used]
+    area = abs(roc_auc_score(truth, said) - roc_auc_score(truth, expected))
+    return Agreement(
+        coefficients=difference / np.abs(theirs).max(),
+        scores=float((said - expected).std() / expected.std()),
+        auroc=area,
+        pairs=area * int(truth.sum()) * int((~truth).sum()),
+        passes=ours.passes,
+    )
 
 
 def table() -> str:
     """One line per case."""
-    lines = [f"{'case':28s}{'coefficients':>14s}{'AUROC':>10s}{'reads':>7s}"]
+    lines = [
+        f"{'case':26s}{'coefficients':>14s}{'scores':>9s}{'AUROC':>9s}{'pairs':>7s}{'reads':>7s}"
+    ]
     for name, make in CASES.items():
         found = compare(make())
-        lines.append(f"{name:28s}{found.coefficients:14.1e}{found.auroc:10.1e}{found.passes:7d}")
+        lines.append(
+            f"{name:26s}{found.coefficients:14.1e}{found.scores:9.1e}{found.auroc:9.1e}"
+            f"{found.pairs:7.1f}{found.passes:7d}"
+        )
     return "\n".join(lines)

@@ -24,7 +24,7 @@ def test_loss_and_gradient_agree_with_float64_formulas(planted: Planted, shift: 
     ours = objective(data)
     point = np.random.default_rng(0).normal(size=(3, 13)) / 4
     columns = np.array([0, 2, 3])
-    loss, gradient = ours.at(point, columns)
+    loss, gradient, curvature = ours.at(point, columns)
     standard = (data.states.astype(np.float64) - ours.facts.mean) * inverse_deviation(ours.facts)
     for place, column in enumerate(columns):
         gamma, sign = point[place, :-1], np.where(data.labels[:, column], 1, -1)
@@ -37,6 +37,8 @@ def test_loss_and_gradient_agree_with_float64_formulas(planted: Planted, shift: 
         assert loss[place] == pytest.approx(expected, rel=1e-5)
         np.testing.assert_allclose(gradient[place, :-1], by_weight, atol=2e-5)
         assert gradient[place, -1] == pytest.approx(slope.sum(), abs=1e-5)
+        bend = weight / (2 + np.exp(margin) + np.exp(-margin))
+        assert curvature[place] == pytest.approx(bend.sum(), rel=1e-5)
 
 
 @pytest.mark.parametrize("shift", [0, 1000])
@@ -47,7 +49,8 @@ def test_the_first_read_gives_the_intercept_only_models(planted: Planted, shift:
     positive = np.average(planted.labels, axis=0, weights=planted.weights)
     point = np.zeros((4, 13))
     point[:, -1] = np.log(positive / (1 - positive))
-    loss, gradient = ours.at(point, np.arange(4))
-    np.testing.assert_allclose(null.loss, loss, rtol=1e-6)
-    np.testing.assert_allclose(null.gradient, gradient, atol=2e-6)
+    loss, gradient, curvature = ours.at(point, np.arange(4))
+    np.testing.assert_allclose(null.value.loss, loss, rtol=1e-6)
+    np.testing.assert_allclose(null.value.gradient, gradient, atol=2e-6)
+    np.testing.assert_allclose(null.value.curvature, curvature, rtol=1e-6)
     np.testing.assert_array_equal(null.facts.mean, ours.facts.mean)

@@ -41,8 +41,8 @@ class LogisticGrid:
     """Float64 [column]."""
 
     gradient_norm: np.ndarray
-    """Norm of the gradient in whitened coordinates, divided by its norm at the intercept-only
-    model; float64 [column]."""
+    """Norm of the gradient over that of the weights, in coordinates where the Hessian is near the
+    identity: about the relative error of the weights; float64 [column]."""
 
     passes: int
     """Reads of all rows, the one for the moments counted, the sampled Gram matrix not."""
@@ -111,7 +111,7 @@ def fit_columns(
     search = Search(objective, space, tolerance, np.flatnonzero(sums.sound))
     search.passes = 1
     at = None if start is None else _standardised(start, null)
-    search.begin(np.log(sums.share / (1 - sums.share)), at, (null.loss, null.gradient))
+    search.begin(np.log(sums.share / (1 - sums.share)), at, null.value)
     search.run(max_passes)
     return _result(search, space, null.facts, sums)
 
@@ -146,7 +146,7 @@ def _problem(search: Search, sums: Mass, column: int) -> str:
 
 def _standardised(start: Linears, null: Null) -> np.ndarray:
     """Raw weights and bias as standardised coefficients [column, hidden + 1]."""
-    expected = null.gradient[:, :-1].shape
+    expected = null.value.gradient[:, :-1].shape
     if start.weight.shape != expected:
         raise DataError(
             "start", found=f"weights of shape {start.weight.shape}", expected=f"{expected}"

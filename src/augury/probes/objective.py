@@ -25,6 +25,7 @@ from augury.probes.rows import (
     inverse_deviation,
     numbers_of,
 )
+from augury.probes.search import Value
 
 __all__ = ["LogisticObjective", "Null", "inverse_deviation", "read_null"]
 
@@ -34,17 +35,13 @@ _CENTRE_FROM = 16.0
 
 @dataclass(frozen=True)
 class Null:
-    """The intercept-only models: what the first read gives, beside the moments."""
+    """What the first read gives."""
 
     facts: Moments
     """Of the used rows."""
 
-    loss: np.ndarray
-    """Float64 [column]."""
-
-    gradient: np.ndarray
-    """By standardised coefficients, then the intercept, where it is 0; float64
-    [column, hidden + 1]."""
+    value: Value
+    """Of the intercept-only models."""
 
 
 def read_null(states: States, columns: Columns, mass: Mass) -> Null:
@@ -69,7 +66,7 @@ def read_null(states: States, columns: Columns, mass: Mass) -> Null:
     total = np.where(mass.sound, mass.total, 1)
     by_weight = back.cpu().numpy() * inverse_deviation(facts) / total[:, None]
     loss = -share * np.log(share) - (1 - share) * np.log(1 - share)
-    return Null(facts, loss, np.pad(by_weight, ((0, 0), (0, 1))))
+    return Null(facts, Value(loss, np.pad(by_weight, ((0, 0), (0, 1))), share * (1 - share)))
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,8 @@ class LogisticObjective:
     facts: Moments
     """Of the used rows."""
 
-    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Loss [live] and gradient [live, hidden + 1] of the given columns, in one read.
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> Value:
+        """Value of the given columns, in one read.
 
         Args:
             coefficients: Standardised weights, then the intercept, float64 [live, hidden + 1].
@@ -102,26 +99,27 @@ class LogisticObjective:
         raw = coefficients[:, :-1] * inverse
         centre = float(np.max(np.abs(mean) * inverse, initial=0.0)) > _CENTRE_FROM
         bias = coefficients[:, -1] - (0 if centre else raw @ mean)
-        loss, back, residual = self._read(raw, bias, columns, mean if centre else None)
+        loss, back, residual, bend = self._read(raw, bias, columns, mean if centre else None)
         scale = 1 / self.mass.total[columns]
         if not centre:
             back = back - residual[:, None] * mean
         gamma, l2 = coefficients[:, :-1], self.l2[columns]
         by_weight = back * inverse * scale[:, None] + l2[:, None] * gamma
         gradient = np.concatenate([by_weight, (residual * scale)[:, None]], axis=1)
-        return loss * scale + l2 / 2 * np.einsum("ch,ch->c", gamma, gamma), gradient
+        ridge = l2 / 2 * np.einsum("ch,ch->c", gamma, gamma)
+        return Value(loss * scale + ridge, gradient, bend * scale)
 
     def _read(
         self, raw: np.ndarray, bias: np.ndarray, columns: np.ndarray, shift: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sums over rows of w loss, w loss' x and w loss', accumulated in float64 by block."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Sums over rows of w loss, w loss' x, w loss' and w loss'', in float64 beyond a block."""
         device = device_of(self.states)
         vectors = torch.from_numpy(raw.astype(np.float32)).to(device)
         offset = torch.from_numpy(bias.astype(np.float32)).to(device)[:, None]
         centre = None if shift is None else torch.from_numpy(shift).to(device)
         loss = torch.zeros(len(columns), dtype=torch.float64, device=device)
         back = torch.zeros(raw.shape, dtype=torch.float64, device=device)
-        residual = torch.zeros_like(loss)
+        residual, bend = torch.zeros_like(loss), torch.zeros_like(loss)
         for rows, block in blocks(self.states, self.mass.used):
             if centre is not None:
                 block = (block.double() - centre).float()
@@ -129,10 +127,13 @@ class LogisticObjective:
             sign = 1 - 2 * label.float()
             margin = (vectors @ block.T).add_(offset).mul_(sign)
             loss += (torch.nn.functional.softplus(margin) * weight).sum(1)
-            slope = margin.sigmoid_().mul_(sign).mul_(weight)
+            chance = margin.sigmoid_()
+            bend += ((1 - chance).mul_(chance) * weight).sum(1)
+            slope = chance.mul_(sign).mul_(weight)
             back += slope @ block
             residual += slope.sum(1)
-        return loss.cpu().numpy(), back.cpu().numpy(), residual.cpu().numpy()
+        loss, back, residual, bend = (part.cpu() for part in (loss, back, residual, bend))
+        return loss.numpy(), back.numpy(), residual.numpy(), bend.numpy()
 
 
 def _on(

@@ -10,7 +10,6 @@ does not depend on it, only the number of passes does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
@@ -22,19 +21,36 @@ __all__ = ["Whitening", "sampled_gram", "whitening"]
 
 _ROWS_PER_FEATURE = 20
 _SEED = 20_260_101
+_CHANGE = 2.0
+"""Factor by which the curvature has to change for new coordinates."""
 _GROUP = 2048
 """Rows of one product."""
 
 
-@dataclass(frozen=True)
 class Whitening:
     """Maps whitened coefficients [column, hidden + 1] to standardised ones and back."""
 
     basis: np.ndarray
     """Eigenvectors of the Gram matrix in its columns, float64 [hidden, hidden]."""
 
+    spectrum: np.ndarray
+    """Its eigenvalues e, float64 [hidden]."""
+
+    curvature: np.ndarray
+    """Mean row curvature h that each column is stretched for, float64 [column]."""
+
+    l2: np.ndarray
+    """Ridge strength, float64 [column]."""
+
     stretch: np.ndarray
     """1 / sqrt(h e + l2), and 1 / sqrt(h) for the intercept; float64 [column, hidden + 1]."""
+
+    def __init__(
+        self, basis: np.ndarray, spectrum: np.ndarray, curvature: np.ndarray, l2: np.ndarray
+    ) -> None:
+        self.basis, self.spectrum = basis, spectrum
+        self.curvature, self.l2 = np.array(curvature, dtype=np.float64), l2
+        self.stretch = self._stretch(np.arange(len(l2)))
 
     def coefficients(self, point: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Whitened point [live, hidden + 1] -> standardised weights and intercept, same shape."""
@@ -50,6 +66,31 @@ class Whitening:
         """Standardised weights and intercept of all columns -> whitened point."""
         rotated = np.concatenate([coefficients[:, :-1] @ self.basis, coefficients[:, -1:]], axis=1)
         return np.asarray(rotated / self.stretch)
+
+    def adapt(self, columns: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+        """Stretch columns anew whose curvature has changed much.
+
+        Where the classes come apart the curvature falls, and the ridge counts for more.
+
+        Args:
+            columns: Column numbers [live].
+            curvature: Their mean row curvature now, [live].
+
+        Returns:
+            New over old stretch, 1 where it stays; float64 [live, hidden + 1].
+        """
+        old = self.stretch[columns]
+        change = np.abs(np.log(np.maximum(curvature, 1e-12) / self.curvature[columns]))
+        moved = change > np.log(_CHANGE)
+        at = columns[moved]
+        self.curvature[at] = np.maximum(curvature[moved], 1e-12)
+        self.stretch[at] = self._stretch(at)
+        return np.asarray(self.stretch[columns] / old)
+
+    def _stretch(self, columns: np.ndarray) -> np.ndarray:
+        h = self.curvature[columns, None]
+        by_weight = 1 / np.sqrt(h * self.spectrum + self.l2[columns, None])
+        return np.concatenate([by_weight, 1 / np.sqrt(h)], axis=1)
 
 
 def sampled_gram(states: States, used: np.ndarray, facts: Moments) -> np.ndarray:
@@ -105,5 +146,4 @@ def whitening(gram: np.ndarray, curvature: np.ndarray, l2: np.ndarray) -> Whiten
     # an empty direction has no curvature of its own; without a floor its step is unbounded
     floor = 1e-6 * max(float(values.max(initial=0.0)), 1e-12)
     spectrum = np.maximum(values, floor)
-    stretch = 1 / np.sqrt(curvature[:, None] * spectrum + l2[:, None])
-    return Whitening(basis, np.concatenate([stretch, 1 / np.sqrt(curvature)[:, None]], axis=1))
+    return Whitening(basis, spectrum, curvature, np.asarray(l2, dtype=np.float64))
