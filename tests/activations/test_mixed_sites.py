@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from augury.activations import extract as extract_module
+from augury.activations import writing
 from augury.activations.estimate import estimate
 from augury.activations.export import export_store
 from augury.activations.extract import extract
@@ -57,7 +58,7 @@ def test_an_interrupted_extraction_ends_with_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole = extract(loaded, traces, PLAN, tmp_path / "whole")
-    sound, done = extract_module.write_bytes, []
+    sound, done = writing.write_bytes, []
 
     def interrupted(path: Path, content: bytes) -> None:
         if done:
@@ -66,7 +67,7 @@ def test_an_interrupted_extraction_ends_with_the_same_bytes(
         sound(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(extract_module, "write_bytes", interrupted)
+        patch.setattr(writing, "write_bytes", interrupted)
         with pytest.raises(KeyboardInterrupt):
             extract(loaded, traces, PLAN, tmp_path / "cut")
     assert describe(tmp_path / "cut").state.startswith("1 of ")

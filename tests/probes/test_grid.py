@@ -214,5 +214,9 @@ def test_bad_input_is_named(planted: Planted) -> None:
         fit(replace(planted, weights=np.zeros_like(planted.weights)))
     with pytest.raises(UsageError, match="l2: a value that is negative"):
         fit(replace(planted, l2=np.array([-1.0, 0, 0, 0])))
-    with pytest.raises(DataError, match="labels: shape"):
+    with pytest.raises(DataError, match="labels and weights: shapes"):
         fit(replace(planted, labels=planted.labels[:-1]))
+    with pytest.raises(DataError, match="labels: shape"):
+        fit(replace(planted, states=planted.states[:-1]))
+    with pytest.raises(UsageError, match="weights: a value that is negative"):
+        fit(replace(planted, weights=-planted.weights))

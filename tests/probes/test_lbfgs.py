@@ -48,3 +48,12 @@ def test_pairs_without_positive_curvature_are_left_out() -> None:
     memory = Memory(1, 6)
     memory.push(np.array([0]), np.ones((1, 6)), -np.ones((1, 6)))
     assert not memory.holds(np.array([0])).any()
+
+
+def test_pairs_follow_into_stretched_coordinates() -> None:
+    memory, steps, changes = filled(3, 6)
+    ratio = np.ones((3, 6))
+    ratio[2] = np.random.default_rng(2).uniform(0.1, 10, 6)
+    memory.stretch(np.array([0, 2]), ratio[[0, 2]])
+    found = memory.direction(np.arange(3), changes * ratio)
+    np.testing.assert_allclose(found, -steps / ratio, atol=1e-9)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augury.probes.search import Search
+from augury.probes.search import Search, Value
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,26 @@ class Identity:
     def point(self, coefficients: np.ndarray) -> np.ndarray:
         return coefficients
 
+    def adapt(self, columns: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+        return np.ones((len(columns), self.stretch.shape[1]))
+
 
 @dataclass(frozen=True)
 class Quadratics:
     scale: np.ndarray
     centre: np.ndarray
 
-    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> Value:
         away = coefficients - self.centre[columns]
         slope = self.scale[columns] * away
-        return (away * slope).sum(1) / 2, slope
+        return Value((away * slope).sum(1) / 2, slope, np.ones(len(columns)))
 
 
 class Unbounded:
-    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.full(len(columns), np.nan), np.ones_like(coefficients)
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> Value:
+        return Value(
+            np.full(len(columns), np.nan), np.ones_like(coefficients), np.ones(len(columns))
+        )
 
 
 def search(problem: Quadratics | Unbounded, columns: int, size: int) -> Search:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from augury.probes.objective import inverse_deviation
 from augury.probes.rows import moments
 from augury.probes.whitening import sampled_gram, whitening
 from probes.conftest import Planted
@@ -45,6 +44,19 @@ def test_a_directionless_gram_gives_finite_coordinates() -> None:
 def test_the_gram_of_few_rows_is_the_correlation_matrix(planted: Planted) -> None:
     used = np.arange(len(planted.states)) % 7 == 0
     facts = moments(planted.states, used)
-    gram = sampled_gram(planted.states, used, facts, inverse_deviation(facts))
+    gram = sampled_gram(planted.states, used, facts)
     expected = np.corrcoef(planted.states[used].astype(np.float64), rowvar=False)
     np.testing.assert_allclose(gram, expected, atol=1e-5)
+
+
+def test_coordinates_follow_a_curvature_that_has_changed_much() -> None:
+    rng = np.random.default_rng(2)
+    factor = rng.normal(size=(9, 4))
+    gram, l2 = factor.T @ factor, np.array([0.3, 0.3])
+    space = whitening(gram, np.array([0.2, 0.2]), l2)
+    before = space.stretch.copy()
+    ratio = space.adapt(np.arange(2), np.array([0.15, 0.01]))
+    np.testing.assert_array_equal(ratio[0], 1)
+    np.testing.assert_allclose(space.stretch, before * ratio)
+    expected = whitening(gram, np.array([0.2, 0.01]), l2)
+    np.testing.assert_allclose(space.stretch, expected.stretch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,10 @@ class SiteRows:
             StorageError: A shard is damaged; nothing of it is given out.
         """
         return self.store.read(self.site, rows)
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """Numbers of the rows of each shard, in rising order; every row once."""
+        return self.store.rows_by_shard()
 
     def numpy(self, rows: Rows = None) -> np.ndarray:
         """Chosen rows as float32 [row, hidden]; exact for every stored number type."""
@@ -161,6 +165,12 @@ class Store:
     def rows_of(self, trace: int) -> slice:
         """Rows of one trace, by its position; empty where none of its tokens was kept."""
         return slice(int(self._offsets[trace]), int(self._offsets[trace + 1]))
+
+    def rows_by_shard(self) -> Iterator[np.ndarray]:
+        """Row numbers of each shard: read in this order, every shard is opened once."""
+        for members in self._header.shards:
+            ranges = [np.r_[self.rows_of(trace)] for trace in sorted(members)]
+            yield np.concatenate(ranges)
 
     def verify(self) -> None:
         """Check every shard against its checksum, and its rows against the header.

@@ -9,7 +9,8 @@ in at least one column), so this is ridge on standardised features; b is not pen
 acts on raw states. The same optimum comes from scikit-learn's `LogisticRegression` on
 standardised states with `C = 1 / (l2 sum w)` and `sample_weight=w`.
 
-Each pass reads the rows once and serves every column that has not converged yet.
+Each pass reads the rows once and serves every column that has not converged yet. Memory is a few
+blocks of rows and about 25 vectors per column, however many rows there are.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from augury.errors import DataError, UsageError
+from augury.probes.columns import Columns, DenseColumns, Mass, mass
 from augury.probes.linear import Linears, scores
-from augury.probes.objective import LogisticObjective, inverse_deviation
-from augury.probes.rows import StateArray, moments
+from augury.probes.objective import LogisticObjective, Null, read_null
+from augury.probes.rows import Moments, States, inverse_deviation, shape_of
 from augury.probes.search import Search
 from augury.probes.whitening import Whitening, sampled_gram, whitening
 
-__all__ = ["LogisticGrid", "fit_logistic_grid", "scores"]
+__all__ = ["LogisticGrid", "fit_columns", "fit_logistic_grid", "scores"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,11 @@ class LogisticGrid:
     """Float64 [column]."""
 
     gradient_norm: np.ndarray
-    """Norm of the gradient in whitened coordinates, divided by its norm at the intercept-only
-    model; float64 [column]."""
+    """Norm of the gradient over that of the weights, in coordinates where the Hessian is near the
+    identity: about the relative error of the weights; float64 [column]."""
 
     passes: int
-    """Reads of the rows by the solver, the moments and the sampled Gram matrix not counted."""
+    """Reads of all rows, the one for the moments counted, the sampled Gram matrix not."""
 
     converged: np.ndarray
     """Whether `gradient_norm` reached the tolerance, bool [column]."""
@@ -54,7 +56,7 @@ class LogisticGrid:
 
 
 def fit_logistic_grid(
-    states: StateArray,
+    states: States,
     labels: np.ndarray,
     weights: np.ndarray,
     l2: np.ndarray,
@@ -66,7 +68,7 @@ def fit_logistic_grid(
     """Fit every column of a grid to its optimum, by preconditioned L-BFGS on all at once.
 
     Args:
-        states: Raw states [row, hidden], NumPy or torch, float32 or bfloat16.
+        states: Raw states [row, hidden], NumPy or torch, float32 or bfloat16, or rows of a store.
         labels: True for the positive class, bool [row, column].
         weights: Not negative; 0 = the column does not use the row. Float32 [row, column].
         l2: Ridge strength of each column on standardised features, [column].
@@ -78,92 +80,91 @@ def fit_logistic_grid(
         DataError: Shapes disagree, no row is used, or a used state is not finite.
         UsageError: A weight or strength is negative or not finite.
     """
-    weights, l2 = np.asarray(weights), np.asarray(l2, dtype=np.float64)
-    labels = np.asarray(labels, dtype=bool)
-    _check(states, labels, weights, l2)
-    objective = _objective(states, labels, weights, l2)
-    positive = np.einsum("rc,rc->c", labels, weights, dtype=np.float64)
-    sound = (positive > 0) & (positive < objective.total)
-    share = np.where(sound, positive / np.where(sound, objective.total, 1), 0.5)
-    inverse = inverse_deviation(objective.facts)
-    gram = sampled_gram(states, objective.used, objective.facts, inverse)
-    space = whitening(gram, share * (1 - share), l2)
-    search = Search(objective, space, tolerance, np.flatnonzero(sound))
-    search.begin(np.log(share / (1 - share)), _standardised(start, objective))
-    search.run(max_passes)
-    return _result(search, objective, space, sound)
+    weights, labels = np.asarray(weights), np.asarray(labels, dtype=bool)
+    if labels.ndim != 2 or weights.shape != labels.shape:
+        raise DataError(
+            "labels and weights",
+            found=f"shapes {labels.shape} and {weights.shape}",
+            expected="both [row, column]",
+        )
+    columns = DenseColumns(labels, weights)
+    return fit_columns(states, columns, l2, tolerance=tolerance, max_passes=max_passes, start=start)
 
 
-def _objective(
-    states: StateArray, labels: np.ndarray, weights: np.ndarray, l2: np.ndarray
-) -> LogisticObjective:
-    used = np.asarray((weights > 0).any(axis=1))
-    total = weights.sum(axis=0, dtype=np.float64)
-    facts = moments(states, used)
-    return LogisticObjective(states, labels, weights, total, l2, used, facts)
-
-
-def _result(
-    search: Search, objective: LogisticObjective, space: Whitening, sound: np.ndarray
+def fit_columns(
+    states: States,
+    columns: Columns,
+    l2: np.ndarray,
+    *,
+    tolerance: float = 1e-5,
+    max_passes: int = 300,
+    start: Linears | None = None,
 ) -> LogisticGrid:
-    inverse = inverse_deviation(objective.facts)
+    """`fit_logistic_grid` for columns that share targets and masks; see `SharedColumns`."""
+    l2 = np.asarray(l2, dtype=np.float64)
+    _check(states, columns, l2)
+    sums = mass(columns)
+    null = read_null(states, columns, sums)
+    gram = sampled_gram(states, sums.used, null.facts)
+    space = whitening(gram, sums.share * (1 - sums.share), l2)
+    objective = LogisticObjective(states, columns, sums, l2, null.facts)
+    search = Search(objective, space, tolerance, np.flatnonzero(sums.sound))
+    search.passes = 1
+    at = None if start is None else _standardised(start, null)
+    search.begin(np.log(sums.share / (1 - sums.share)), at, null.value)
+    search.run(max_passes)
+    return _result(search, space, null.facts, sums)
+
+
+def _result(search: Search, space: Whitening, facts: Moments, sums: Mass) -> LogisticGrid:
+    sound = sums.sound
     coefficients = space.coefficients(search.point, np.arange(len(sound)))
-    weight = np.where(sound[:, None], coefficients[:, :-1] * inverse, 0).astype(np.float32)
+    raw = coefficients[:, :-1] * inverse_deviation(facts)
+    weight = np.where(sound[:, None], raw, 0).astype(np.float32)
     # the bias answers for the rounded weights, so a large mean does not shift the scores
-    folded = weight.astype(np.float64) @ objective.facts.mean
+    folded = weight.astype(np.float64) @ facts.mean
     bias = np.where(sound, coefficients[:, -1] - folded, 0.0)
     norm = np.where(sound, search.relative_norm(), np.inf)
     converged = sound & (norm <= search.tolerance)
     problem = tuple(
-        _problem(search, objective, column, bool(converged[column])) for column in range(len(sound))
+        "" if converged[column] else _problem(search, sums, column) for column in range(len(sound))
     )
     return LogisticGrid(weight, bias, norm, search.passes, converged, problem)
 
 
-def _problem(search: Search, objective: LogisticObjective, column: int, converged: bool) -> str:
-    if converged:
-        return ""
-    if objective.total[column] <= 0:
+def _problem(search: Search, sums: Mass, column: int) -> str:
+    if sums.total[column] <= 0:
         return "no rows"
-    positive = objective.labels[:, column] & (objective.weights[:, column] > 0)
-    if not positive.any():
+    if sums.positive[column] <= 0:
         return "no positive rows"
-    if np.array_equal(positive, objective.weights[:, column] > 0):
+    if sums.negative[column] <= 0:
         return "no negative rows"
     if search.stalled[column]:
         return f"no further progress after {search.passes} passes"
     return f"not converged after {search.passes} passes"
 
 
-def _standardised(start: Linears | None, objective: LogisticObjective) -> np.ndarray | None:
+def _standardised(start: Linears, null: Null) -> np.ndarray:
     """Raw weights and bias as standardised coefficients [column, hidden + 1]."""
-    if start is None:
-        return None
-    expected = (objective.labels.shape[1], objective.states.shape[1])
+    expected = null.value.gradient[:, :-1].shape
     if start.weight.shape != expected:
         raise DataError(
             "start", found=f"weights of shape {start.weight.shape}", expected=f"{expected}"
         )
     raw = start.weight.astype(np.float64)
-    intercept = start.bias + raw @ objective.facts.mean
-    return np.concatenate([raw * objective.facts.deviation, intercept[:, None]], axis=1)
+    intercept = start.bias + raw @ null.facts.mean
+    return np.concatenate([raw * null.facts.deviation, intercept[:, None]], axis=1)
 
 
-def _check(states: StateArray, labels: np.ndarray, weights: np.ndarray, l2: np.ndarray) -> None:
-    if states.ndim != 2 or labels.ndim != 2 or labels.shape[0] != states.shape[0]:
+def _check(states: States, columns: Columns, l2: np.ndarray) -> None:
+    shape, (rows, count) = shape_of(states), columns.shape
+    if rows != shape[0] or l2.shape != (count,):
         raise DataError(
             "labels",
-            found=f"shape {labels.shape} beside states {tuple(states.shape)}",
-            expected="labels [row, column] beside states [row, hidden]",
+            found=f"shape {(rows, count)} and {l2.shape} strengths beside states {shape}",
+            expected="labels [row, column] and l2 [column] beside states [row, hidden]",
         )
-    if weights.shape != labels.shape or l2.shape != labels.shape[1:]:
-        raise DataError(
-            "weights and l2",
-            found=f"shapes {weights.shape} and {l2.shape}",
-            expected=f"{labels.shape} and {labels.shape[1:]}",
+    if not np.isfinite(l2).all() or (l2 < 0).any():
+        raise UsageError(
+            "l2", found="a value that is negative or not finite", expected="values of 0 or more"
         )
-    for name, values in (("weights", weights), ("l2", l2)):
-        if not np.isfinite(values).all() or (values < 0).any():
-            raise UsageError(
-                name, found="a value that is negative or not finite", expected="values of 0 or more"
-            )

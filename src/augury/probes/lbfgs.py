@@ -42,6 +42,13 @@ class Memory:
         self._inverse[at, slot] = 1 / curvature[keep]
         self._count[at] += 1
 
+    def stretch(self, columns: np.ndarray, ratio: np.ndarray) -> None:
+        """Go over to coordinates that are stretched by `ratio` [live, size]; directions follow."""
+        moved = columns[(ratio != 1).any(axis=1)]
+        ratio = ratio[(ratio != 1).any(axis=1), None]
+        self._steps[moved] /= ratio
+        self._changes[moved] *= ratio
+
     def forget(self, columns: np.ndarray) -> None:
         """Drop all pairs of the given columns, so that their next direction is steepest descent."""
         self._count[columns] = 0

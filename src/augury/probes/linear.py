@@ -7,6 +7,7 @@ depends on the width alone, and rounded to float32 once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from augury.errors import DataError
-from augury.probes.rows import StateArray, block_rows
+from augury.probes.rows import StateArray, States, block_rows, shape_of, stored_blocks
 
 __all__ = ["LinearGrid", "LinearProbe", "Linears", "probe_of", "scores"]
 
@@ -55,7 +56,7 @@ class LinearProbe:
     bias: float
     """Added after the product; in log-odds for a logistic fit."""
 
-    def score(self, states: StateArray) -> np.ndarray:
+    def score(self, states: States) -> np.ndarray:
         """Score rows of raw states [row, hidden] -> float32 [row].
 
         The same row gives the same bits whatever rows surround it, for one build of NumPy on one
@@ -68,7 +69,7 @@ class LinearProbe:
         return _rowwise(states, self.weight[None, :], bias)[:, 0]
 
 
-def scores(states: StateArray, grid: Linears) -> np.ndarray:
+def scores(states: States, grid: Linears) -> np.ndarray:
     """Score rows with every column, float32 [row, column]; bit-equal to `LinearProbe.score`.
 
     Raises:
@@ -82,25 +83,34 @@ def probe_of(grid: Linears, column: int) -> LinearProbe:
     return LinearProbe(grid.weight[column].copy(), float(grid.bias[column]))
 
 
-def _rowwise(states: StateArray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    if states.ndim != 2 or states.shape[1] != weight.shape[1]:
+def _rowwise(states: States, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    rows, hidden = shape_of(states)
+    if hidden != weight.shape[1]:
         raise DataError(
             "states",
-            found=f"shape {tuple(states.shape)}",
+            found=f"shape {(rows, hidden)}",
             expected=f"[row, {weight.shape[1]}]",
             fix="score the site that the probe was fitted on",
         )
     columns = np.ascontiguousarray(weight, dtype=np.float64)
-    result = np.empty((states.shape[0], len(columns)), dtype=np.float32)
-    step = max(1, block_rows(states.shape[1]) // 8)
-    for first in range(0, states.shape[0], step):
-        rows = slice(first, first + step)
-        block = _float64(states[rows])
+    result = np.empty((rows, len(columns)), dtype=np.float32)
+    for at, block in _float64_blocks(states):
         for column, vector in enumerate(columns):
             # one plain loop over `hidden` per row; BLAS would order the sum by block shape
             product = np.einsum("rh,h->r", block, vector)
-            result[rows, column] = product + bias[column]
+            result[at, column] = product + bias[column]
     return result
+
+
+def _float64_blocks(states: States) -> Iterator[tuple[slice | np.ndarray, np.ndarray]]:
+    if not isinstance(states, np.ndarray | torch.Tensor):
+        for numbers, stored in stored_blocks(states, np.ones(len(states), dtype=bool)):
+            yield numbers, _float64(stored)
+        return
+    step = max(1, block_rows(states.shape[1]) // 8)
+    for first in range(0, states.shape[0], step):
+        rows = slice(first, first + step)
+        yield rows, _float64(states[rows])
 
 
 def _float64(block: StateArray) -> np.ndarray:

@@ -15,47 +15,81 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from augury.probes.rows import Moments, StateArray, blocks
+from augury.probes.columns import Columns, Mass, Rows
+from augury.probes.rows import (
+    FeatureSums,
+    Moments,
+    States,
+    blocks,
+    device_of,
+    inverse_deviation,
+    numbers_of,
+)
+from augury.probes.search import Value
 
-__all__ = ["LogisticObjective", "inverse_deviation"]
+__all__ = ["LogisticObjective", "Null", "inverse_deviation", "read_null"]
 
 _CENTRE_FROM = 16.0
 """Mean in deviations from which float32 products need centred states to stay exact."""
 
 
-def inverse_deviation(facts: Moments) -> np.ndarray:
-    """1 / standard deviation, and 0 for a constant feature (its weight stays 0); [hidden]."""
-    deviation = facts.deviation
-    return np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1), 0.0)
+@dataclass(frozen=True)
+class Null:
+    """What the first read gives."""
+
+    facts: Moments
+    """Of the used rows."""
+
+    value: Value
+    """Of the intercept-only models."""
+
+
+def read_null(states: States, columns: Columns, mass: Mass) -> Null:
+    """Read the rows once for their moments and for the gradient at the intercept-only models.
+
+    There the residuals w (share - y) of a column sum to 0, so the gradient does not depend on the
+    origin of the features, and the mean need not be known before.
+
+    Raises:
+        DataError: No row is used, or a used state is not finite.
+    """
+    share = mass.share
+    everyone, device = np.arange(len(share)), device_of(states)
+    at = torch.from_numpy(share.astype(np.float32)).to(device)[:, None]
+    sums, back = FeatureSums(), torch.zeros(0)
+    for rows, block in blocks(states, mass.used):
+        shifted = sums.add(numbers_of(rows), block)
+        label, weight = _on(device, columns, rows, everyone)
+        product = (weight * (at - label.float())) @ shifted
+        back = product.double() if not len(back) else back.add_(product)
+    facts = sums.moments()
+    total = np.where(mass.sound, mass.total, 1)
+    by_weight = back.cpu().numpy() * inverse_deviation(facts) / total[:, None]
+    loss = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    return Null(facts, Value(loss, np.pad(by_weight, ((0, 0), (0, 1))), share * (1 - share)))
 
 
 @dataclass(frozen=True)
 class LogisticObjective:
     """Loss and gradient by standardised coefficients."""
 
-    states: StateArray
+    states: States
     """Raw states [row, hidden]."""
 
-    labels: np.ndarray
-    """Bool [row, column]."""
+    columns: Columns
+    """Labels and weights."""
 
-    weights: np.ndarray
-    """Float32 [row, column], 0 where a column does not use a row."""
-
-    total: np.ndarray
-    """Sum of the weights, float64 [column]."""
+    mass: Mass
+    """Of the columns."""
 
     l2: np.ndarray
     """Ridge strength on standardised features, float64 [column]."""
 
-    used: np.ndarray
-    """Rows with a positive weight somewhere, bool [row]."""
-
     facts: Moments
     """Of the used rows."""
 
-    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Loss [live] and gradient [live, hidden + 1] of the given columns, in one read.
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> Value:
+        """Value of the given columns, in one read.
 
         Args:
             coefficients: Standardised weights, then the intercept, float64 [live, hidden + 1].
@@ -65,38 +99,46 @@ class LogisticObjective:
         raw = coefficients[:, :-1] * inverse
         centre = float(np.max(np.abs(mean) * inverse, initial=0.0)) > _CENTRE_FROM
         bias = coefficients[:, -1] - (0 if centre else raw @ mean)
-        loss, back, residual = self._read(raw, bias, columns, mean if centre else None)
-        scale = 1 / self.total[columns]
+        loss, back, residual, bend = self._read(raw, bias, columns, mean if centre else None)
+        scale = 1 / self.mass.total[columns]
         if not centre:
             back = back - residual[:, None] * mean
         gamma, l2 = coefficients[:, :-1], self.l2[columns]
         by_weight = back * inverse * scale[:, None] + l2[:, None] * gamma
         gradient = np.concatenate([by_weight, (residual * scale)[:, None]], axis=1)
-        return loss * scale + l2 / 2 * np.einsum("ch,ch->c", gamma, gamma), gradient
+        ridge = l2 / 2 * np.einsum("ch,ch->c", gamma, gamma)
+        return Value(loss * scale + ridge, gradient, bend * scale)
 
     def _read(
         self, raw: np.ndarray, bias: np.ndarray, columns: np.ndarray, shift: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sums over rows of w loss, w loss' x and w loss', accumulated in float64 by block."""
-        device = self.states.device if isinstance(self.states, torch.Tensor) else "cpu"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Sums over rows of w loss, w loss' x, w loss' and w loss'', in float64 beyond a block."""
+        device = device_of(self.states)
         vectors = torch.from_numpy(raw.astype(np.float32)).to(device)
-        offset = torch.from_numpy(bias.astype(np.float32)).to(device)
+        offset = torch.from_numpy(bias.astype(np.float32)).to(device)[:, None]
         centre = None if shift is None else torch.from_numpy(shift).to(device)
         loss = torch.zeros(len(columns), dtype=torch.float64, device=device)
         back = torch.zeros(raw.shape, dtype=torch.float64, device=device)
-        residual = torch.zeros_like(loss)
-        everything = len(columns) == self.labels.shape[1]
-        for rows, block in blocks(self.states, self.used):
+        residual, bend = torch.zeros_like(loss), torch.zeros_like(loss)
+        for rows, block in blocks(self.states, self.mass.used):
             if centre is not None:
                 block = (block.double() - centre).float()
-            labels, weights = self.labels[rows], self.weights[rows]
-            if not everything:
-                labels, weights = labels[:, columns], weights[:, columns]
-            sign = torch.from_numpy(1 - 2 * labels.astype(np.float32)).to(device)
-            weight = torch.from_numpy(weights.astype(np.float32)).to(device)
-            margin = torch.addmm(offset, block, vectors.T).mul_(sign)
-            loss += (torch.nn.functional.softplus(margin) * weight).sum(0, dtype=torch.float64)
-            slope = margin.sigmoid_().mul_(sign).mul_(weight)
-            back += slope.T @ block
-            residual += slope.sum(0, dtype=torch.float64)
-        return loss.cpu().numpy(), back.cpu().numpy(), residual.cpu().numpy()
+            label, weight = _on(device, self.columns, rows, columns)
+            sign = 1 - 2 * label.float()
+            margin = (vectors @ block.T).add_(offset).mul_(sign)
+            loss += (torch.nn.functional.softplus(margin) * weight).sum(1)
+            chance = margin.sigmoid_()
+            bend += ((1 - chance).mul_(chance) * weight).sum(1)
+            slope = chance.mul_(sign).mul_(weight)
+            back += slope @ block
+            residual += slope.sum(1)
+        loss, back, residual, bend = (part.cpu() for part in (loss, back, residual, bend))
+        return loss.numpy(), back.numpy(), residual.numpy(), bend.numpy()
+
+
+def _on(
+    device: torch.device, columns: Columns, rows: Rows, live: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels and weights [live, row], on the device of the states."""
+    labels, weights = (torch.from_numpy(part) for part in columns.read(rows, live))
+    return labels.to(device), weights.to(device)

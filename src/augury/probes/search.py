@@ -7,23 +7,36 @@ for another.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from augury.probes.lbfgs import Memory
 
-__all__ = ["Objective", "Search", "Space"]
+__all__ = ["Objective", "Search", "Space", "Value"]
 
 _SUFFICIENT = 1e-4
 _MOST_CUTS = 12
 
 
+class Value(NamedTuple):
+    """Of some columns, at some coefficients."""
+
+    loss: np.ndarray
+    """Float64 [live]."""
+
+    gradient: np.ndarray
+    """By coefficients, float64 [live, size]."""
+
+    curvature: np.ndarray
+    """Mean second derivative of the loss by the score of a row, float64 [live]."""
+
+
 class Objective(Protocol):
     """Losses of many columns over shared rows."""
 
-    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Loss [live] and gradient [live, size] of the given columns at these coefficients."""
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> Value:
+        """Value of the given columns [live] at these coefficients [live, size]."""
 
 
 class Space(Protocol):
@@ -42,6 +55,9 @@ class Space(Protocol):
     def point(self, coefficients: np.ndarray) -> np.ndarray:
         """From coefficients of all columns [column, size] to points."""
 
+    def adapt(self, columns: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+        """Follow the curvature [live] of some columns; new over old stretch, [live, size]."""
+
 
 class Search:
     """Where every column stands: its point, loss, gradient, direction and step length."""
@@ -58,27 +74,40 @@ class Search:
         self.direction = np.zeros((columns, size))
         self.step = np.ones(columns)
         self.cuts = np.zeros(columns, dtype=np.int64)
-        self.norm = np.ones(columns)
         self.stalled = np.zeros(columns, dtype=bool)
         self.passes = 0
 
-    def begin(self, intercept: np.ndarray, start: np.ndarray | None) -> None:
-        """Evaluate the intercept-only model, and `start` where it is lower."""
-        zero = np.zeros_like(self.point)
-        zero[:, -1] = intercept
+    def begin(
+        self,
+        intercept: np.ndarray,
+        start: np.ndarray | None,
+        known: Value | None = None,
+    ) -> None:
+        """Stand at the intercept-only model, or at `start` where that is lower.
+
+        Args:
+            intercept: Of the intercept-only models, [column].
+            start: Coefficients [column, size] that may be better; costs a read.
+            known: Value of the intercept-only models; without it that costs a read.
+        """
         live = self.live
         if not len(live):
             return
+        zero = np.zeros_like(self.point)
+        zero[:, -1] = intercept
         self.point = self.space.point(zero)
-        self.loss[live], self.gradient[live] = self._evaluate(self.point[live], live)
-        self.norm[live] = np.maximum(np.linalg.norm(self.gradient[live], axis=1), 1e-30)
+        if known is None:
+            known = self._evaluate(self.point, np.arange(len(zero)))
+        else:
+            known = known._replace(
+                gradient=self.space.gradient(known.gradient, np.arange(len(zero)))
+            )
+        self.loss[live], self.gradient[live] = known.loss[live], known.gradient[live]
         if start is not None:
             point = self.space.point(start)
-            loss, gradient = self._evaluate(point[live], live)
-            better = loss < self.loss[live]
-            at = live[better]
-            self.point[at], self.loss[at] = point[at], loss[better]
-            self.gradient[at] = gradient[better]
+            found = self._evaluate(point[live], live)
+            better = found.loss < self.loss[live]
+            self._move(live[better], point[live[better]], found, better)
         self._redirect(live)
 
     def run(self, max_passes: int) -> None:
@@ -90,27 +119,40 @@ class Search:
         """Read the rows once at the trial point of every live column."""
         live = self.live
         trial = self.point[live] + self.step[live, None] * self.direction[live]
-        loss, gradient = self._evaluate(trial, live)
+        found = self._evaluate(trial, live)
         slope = np.einsum("cs,cs->c", self.gradient[live], self.direction[live])
-        after = np.einsum("cs,cs->c", gradient, self.direction[live])
-        accepted = self._accepts(loss, slope, after)
+        after = np.einsum("cs,cs->c", found.gradient, self.direction[live])
+        accepted = self._accepts(found.loss, slope, after)
         at = live[accepted]
-        self.memory.push(
-            at, trial[accepted] - self.point[at], gradient[accepted] - self.gradient[at]
-        )
-        self.point[at], self.loss[at] = trial[accepted], loss[accepted]
-        self.gradient[at] = gradient[accepted]
-        self._shorten(live[~accepted], loss[~accepted], slope[~accepted])
+        changes = found.gradient[accepted] - self.gradient[at]
+        self.memory.push(at, trial[accepted] - self.point[at], changes)
+        self._move(at, trial[accepted], found, accepted)
+        self._shorten(live[~accepted], found.loss[~accepted], slope[~accepted])
         self._redirect(at)
 
     def relative_norm(self) -> np.ndarray:
-        """Gradient norm of every column over its norm at the intercept-only model."""
-        return np.asarray(np.linalg.norm(self.gradient, axis=1) / self.norm)
+        """Norm of the gradient over that of the weights, [column].
 
-    def _evaluate(self, point: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        In coordinates where the Hessian is near the identity this is the relative error of the
+        weights.
+        """
+        weights = np.linalg.norm(self.point[:, :-1], axis=1)
+        return np.asarray(np.linalg.norm(self.gradient, axis=1) / np.maximum(weights, 1e-30))
+
+    def _evaluate(self, point: np.ndarray, columns: np.ndarray) -> Value:
         self.passes += 1
-        loss, gradient = self.objective.at(self.space.coefficients(point, columns), columns)
-        return loss, self.space.gradient(gradient, columns)
+        found = self.objective.at(self.space.coefficients(point, columns), columns)
+        return found._replace(gradient=self.space.gradient(found.gradient, columns))
+
+    def _move(
+        self, columns: np.ndarray, point: np.ndarray, found: Value, where: np.ndarray
+    ) -> None:
+        """Stand at new points, in coordinates that suit them."""
+        ratio = self.space.adapt(columns, found.curvature[where])
+        self.point[columns] = point / ratio
+        self.gradient[columns] = found.gradient[where] * ratio
+        self.loss[columns] = found.loss[where]
+        self.memory.stretch(columns, ratio)
 
     def _accepts(self, loss: np.ndarray, slope: np.ndarray, after: np.ndarray) -> np.ndarray:
         before = self.loss[self.live]

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from augury.probes.search import Search
+from augury.probes.search import Search, Value
 
 __all__ = ["SparseGrid", "fit_sparse_grid"]
 
@@ -78,21 +78,24 @@ class _SparseObjective:
     total: np.ndarray
     l2: np.ndarray
 
-    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Loss [live] and gradient [live, feature + 1]."""
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> Value:
+        """Value of some columns, in one read."""
         vectors = coefficients[:, :-1]
         sign = 1 - 2 * self.labels[:, columns].astype(np.float32)
         weight = self.weights[:, columns]
         margin = self.features @ np.ascontiguousarray(vectors.T, dtype=np.float32)
         margin = sign * (margin + coefficients[:, -1].astype(np.float32))
         loss = (np.logaddexp(0, margin) * weight).sum(axis=0, dtype=np.float64)
-        slope = expit(margin) * sign * weight
+        chance = expit(margin)
+        slope = chance * sign * weight
         scale, l2 = 1 / self.total[columns], self.l2[columns]
         back = (self.transposed @ slope).T.astype(np.float64)
         by_weight = back * scale[:, None] + l2[:, None] * vectors
         by_bias = slope.sum(axis=0, dtype=np.float64) * scale
         ridge = l2 / 2 * np.einsum("cf,cf->c", vectors, vectors)
-        return loss * scale + ridge, np.concatenate([by_weight, by_bias[:, None]], axis=1)
+        gradient = np.concatenate([by_weight, by_bias[:, None]], axis=1)
+        bend = (chance * (1 - chance) * weight).sum(axis=0, dtype=np.float64)
+        return Value(loss * scale + ridge, gradient, bend * scale)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ class _Diagonal:
 
     def point(self, coefficients: np.ndarray) -> np.ndarray:
         return np.asarray(coefficients / self.stretch)
+
+    def adapt(self, columns: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+        return np.ones_like(self.stretch[columns])
 
 
 def _diagonal(
