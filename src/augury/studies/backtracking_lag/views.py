@@ -160,7 +160,7 @@ def _viewed(
     trace = rows.traces[part.trace_id]
     at = np.flatnonzero(rows.part == number)
     table = np.full((len(shown), len(part.ids)), np.nan)
-    truth = {}
+    truth: dict[tuple[str, int | None], np.ndarray] = {}
     for row, cell in enumerate(shown):
         column = horizons.index(cell.horizon)
         if cell.calibration is not None:
