@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from augury.errors import CheckFailed
+from augury.errors import CheckFailed, UsageError
 from augury.evaluate.tripwires import raise_if_tripped
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag import probes
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.report import conclude
+from augury.studies.backtracking_lag.rows import load_rows
 from augury.studies.backtracking_lag.study import STUDY
 
 SEED_COLUMNS = (
@@ -145,3 +147,16 @@ def test_the_shuffled_label_control_passes_and_labels_that_are_not_shuffled_end_
     with pytest.raises(CheckFailed, match="shuffled labels predict nothing") as caught:
         raise_if_tripped(STUDY.tripwires(copied))
     assert caught.value.code == 4
+
+
+def test_a_trace_can_be_viewed_with_every_probe_of_the_run(
+    small_run: Run, small_config: BacktrackingLagConfig
+) -> None:
+    ids = [part.trace_id for part in load_rows(small_run).parts]
+    page = STUDY.view(small_run, small_config, [ids[3]])
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', page.html, re.S)[0])
+    assert [t["title"] for t in data["traces"]] == [ids[3]]
+    assert {s["site"] for s in data["series"]} == {"resid.1", "resid.3", "final"}
+    assert all(t is not None for t in data["traces"][0]["truth"])
+    with pytest.raises(UsageError, match="no such chain"):
+        STUDY.view(small_run, small_config, ["no such chain"])

@@ -1,24 +1,33 @@
 """Texts with every token coloured by a score, as one HTML file that needs nothing else.
 
-Hovering, tapping or the arrow keys show exact values; series are chosen by site and horizon; onsets
-and annotated spans are marked; a strip shows the score along the text with its threshold. All text
-is put into the page as text, never as markup.
+Sliders choose site and horizon; hovering, tapping or the arrow keys show values; onsets, annotated
+spans, thresholds and errors are marked and can be jumped to; a strip shows the score along the
+text. All text is put into the page as text, never as markup.
 """
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from jaxtyping import Bool, Float
+from pathlib import Path
+from typing import Literal
 
 from augury.errors import DataError
 from augury.report.markup import asset, content_policy, html_text, json_block, visible
+from augury.report.viewed import (
+    LEVELS,
+    ViewedSeries,
+    ViewedTrace,
+    packed_series,
+    packed_trace,
+    score_limits,
+)
+from augury.runs.atomic import write_text
 
-__all__ = ["ViewedSeries", "ViewedTrace", "token_view"]
+__all__ = ["Painted", "TokenView", "token_view"]
+
+Painted = Literal["state", "predicted"]
+"""Which token a score colours: the one whose state was read, or the one that is spoken about."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -36,11 +45,12 @@ _PAGE = """<!doctype html>
 <p class="caption">{caption}</p>
 <form id="controls" autocomplete="off"></form>
 <div id="legend"></div>
+<p id="painted" class="caption"></p>
 </header>
 <p id="note"></p>
 <div id="strip"></div>
 <main id="text" tabindex="0" aria-label="Tokens; arrow keys move, values appear below"></main>
-<footer id="details" aria-live="polite">Point at a token, tap it, or use the arrow keys.</footer>
+<footer id="details" aria-live="polite"></footer>
 <noscript><p>This page needs JavaScript; it runs from disk and fetches nothing.</p></noscript>
 <script type="application/json" id="data">{data}</script>
 <script>{script}</script>
@@ -50,54 +60,28 @@ _PAGE = """<!doctype html>
 
 
 @dataclass(frozen=True, slots=True)
-class ViewedSeries:
-    """One set of scores that the reader may choose."""
+class TokenView:
+    """A finished page. In a notebook it shows itself."""
 
-    site: str
-    """Where the states were read, or the name of what scored the tokens."""
+    html: str
+    """The whole page."""
 
-    horizon: int | None = None
-    """Tokens from state to label, h > 0 looks ahead; None if it has none."""
+    def save(self, path: Path) -> Path:
+        """Write the page, whole or not at all; returns `path`.
 
-    threshold: float | None = None
-    """Scores from here on count as positive, in the unit of the scores."""
+        Raises:
+            StorageError: The disk is full or failed.
+        """
+        write_text(path, self.html)
+        return path
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ViewedTrace:
-    """One text, cut into the pieces that the tokens cover."""
-
-    title: str
-    """E.g. the id of the trace."""
-
-    pieces: tuple[str, ...]
-    """Text of each token; together they are the text."""
-
-    scores: Float[np.ndarray, "series token"]
-    """NaN where a token was not scored."""
-
-    onset: Bool[np.ndarray, " token"]
-    """True at the first token of an event."""
-
-    inside: Bool[np.ndarray, " token"]
-    """True at every token of an event."""
-
-    note: str = ""
-    """A line above the text, e.g. why this trace is shown."""
-
-    def __post_init__(self) -> None:
-        count = len(self.pieces)
-        shapes = self.scores.shape[1:], self.onset.shape, self.inside.shape
-        if self.scores.ndim != 2 or any(shape != (count,) for shape in shapes):
-            raise DataError(
-                f"token view of {self.title!r}",
-                found=f"scores {self.scores.shape}, onset {shapes[1]}, inside {shapes[2]}",
-                expected=f"{count} tokens in each",
-            )
-        if np.isinf(self.scores).any():
-            raise DataError(
-                f"token view of {self.title!r}", found="infinite scores", expected="finite or NaN"
-            )
+    def _repr_html_(self) -> str:
+        """The page in a frame that may run its script and nothing else."""
+        return (
+            '<iframe sandbox="allow-scripts" title="token view" '
+            'style="width:100%;height:42rem;border:1px solid #8888;border-radius:6px" '
+            f'srcdoc="{html_text(self.html)}"></iframe>'
+        )
 
 
 def token_view(
@@ -107,11 +91,13 @@ def token_view(
     title: str,
     caption: str = "",
     quantity: str = "score",
-) -> str:
+    painted: Painted = "state",
+) -> TokenView:
     """The page that shows `traces` coloured by one of `series` at a time.
 
     Colours of a series run over its values in all traces, so that traces can be compared; they
-    never depend on one trace alone. `h > 0` looks ahead, and the lag stands beside it.
+    never depend on one trace alone. `h > 0` looks ahead, and the lag stands beside it. Scores are
+    rounded to 65,534 steps of the range of their series.
 
     Args:
         traces: In the order in which the reader may choose them.
@@ -119,37 +105,39 @@ def token_view(
         title: First line.
         caption: What the reader sees.
         quantity: Name of what is scored, e.g. `probability of an onset`.
+        painted: Which token a score colours first; the reader may change it.
 
     Raises:
-        DataError: There is no trace or no series, their numbers disagree, or two series are equal.
+        DataError: There is no trace or no series, their numbers disagree, two series are equal, or
+            a threshold is not finite.
     """
     _check(traces, series)
     style, script = asset("token_view.css"), asset("token_view.js")
+    limits = [
+        score_limits([trace.scores[number] for trace in traces], one.threshold)
+        for number, one in enumerate(series)
+    ]
     data = {
         "quantity": visible(quantity),
-        "series": [
-            {
-                "site": visible(one.site),
-                "horizon": one.horizon,
-                "threshold": one.threshold,
-                "limits": _limits([trace.scores[number] for trace in traces], one.threshold),
-            }
-            for number, one in enumerate(series)
-        ],
-        "traces": [_packed(trace) for trace in traces],
+        "painted": painted,
+        "levels": LEVELS,
+        "series": [packed_series(*pair) for pair in zip(series, limits, strict=True)],
+        "traces": [packed_trace(trace, series, limits) for trace in traces],
     }
-    return _PAGE.format(
-        policy=html_text(content_policy(scripts=(script,), styles=(style,))),
-        title=html_text(title),
-        caption=html_text(caption),
-        style=style,
-        script=script,
-        data=json_block(data),
+    return TokenView(
+        _PAGE.format(
+            policy=html_text(content_policy(scripts=(script,), styles=(style,))),
+            title=html_text(title),
+            caption=html_text(caption),
+            style=style,
+            script=script,
+            data=json_block(data),
+        )
     )
 
 
 def _check(traces: Sequence[ViewedTrace], series: Sequence[ViewedSeries]) -> None:
-    names = {(one.site, one.horizon) for one in series}
+    names = {(one.site, one.horizon, one.target) for one in series}
     rows = {trace.scores.shape[0] for trace in traces}
     if not traces or not series or rows != {len(series)} or len(names) != len(series):
         raise DataError(
@@ -157,31 +145,3 @@ def _check(traces: Sequence[ViewedTrace], series: Sequence[ViewedSeries]) -> Non
             found=f"{len(traces)} traces of {sorted(rows)} score rows, {len(names)} series",
             expected=f"at least one trace, and {len(series)} distinct series in each",
         )
-    if not all(one.threshold is None or math.isfinite(one.threshold) for one in series):
-        raise DataError(
-            "token view", found="a threshold that is not finite", expected="finite or None"
-        )
-
-
-def _limits(rows: Sequence[np.ndarray], threshold: float | None) -> list[float]:
-    values = np.concatenate([row[np.isfinite(row)] for row in rows])
-    if threshold is not None:
-        values = np.append(values, threshold)
-    if not len(values):
-        return [0.0, 1.0]
-    low, high = float(values.min()), float(values.max())
-    # A share or probability starts at nothing, so that pale means unlikely.
-    low = 0.0 if low >= 0 and high <= 1 else low
-    return [low, high] if high > low else [low, low + 1.0]
-
-
-def _packed(trace: ViewedTrace) -> dict[str, object]:
-    little = np.ascontiguousarray(trace.scores, dtype="<f4")
-    flags = trace.onset.astype(np.uint8) | (trace.inside.astype(np.uint8) << 1)
-    return {
-        "title": visible(trace.title),
-        "note": visible(trace.note),
-        "pieces": [visible(piece, keep="\n\t") for piece in trace.pieces],
-        "scores": base64.b64encode(little.tobytes()).decode("ascii"),
-        "flags": base64.b64encode(flags.tobytes()).decode("ascii"),
-    }

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from augury.config import Config, load_config
 from augury.evaluate.records import CellResult
 from augury.evaluate.tripwires import Tripwire
+from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
@@ -41,6 +42,9 @@ class Study(Generic[C]):
 
     verify: Callable[[Run, C], Sequence[str]]
     """Reproduce the stored test scores from the saved probes; lines."""
+
+    view: Callable[[Run, C, Sequence[str]], TokenView]
+    """Named traces (some, where none is named) with their tokens coloured by the probes."""
 
     judge: Callable[[Run, C], Sequence[CellResult]] | None = None
     """Judge the saved scores again without a model, and compare with the stored results; None where

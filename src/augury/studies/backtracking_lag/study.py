@@ -18,6 +18,7 @@ from augury.studies.backtracking_lag import (
     probes,
     report,
     traces,
+    views,
 )
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.study import Study
@@ -92,5 +93,6 @@ STUDY: Study[BacktrackingLagConfig] = Study(
     examine=checks.examine,
     tripwires=checks.tripwires,
     verify=checks.verify,
+    view=views.view_traces,
     judge=checks.judge_again,
 )

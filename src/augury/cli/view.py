@@ -1,0 +1,29 @@
+"""`augury view`: the texts of a run, token by token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="Run: a name, a path, or 'latest'.")] = "latest",
+    trace: Annotated[
+        list[str] | None, typer.Option("--trace", help="Id of a trace to show; may be repeated.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="HTML file; `view.html` in the run by default.")
+    ] = None,
+    study: Annotated[str, typer.Option("--study", help="Study of the run.")] = "backtracking-lag",
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
+) -> None:
+    """Write one HTML file with the tokens of some traces coloured by what the probes say."""
+    from augury.studies.registry import find_study
+
+    recipe = find_study(study)
+    folder, config = recipe.open(runs, run)
+    print(recipe.view(folder, config, trace or []).save(to or folder.path / "view.html"))
