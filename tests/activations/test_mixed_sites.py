@@ -104,7 +104,7 @@ def test_every_format_takes_sites_of_different_widths(
         if kind == "npy":
             states = np.load(out / f"{site}.npy")
         elif kind == "safetensors":
-            states = load_file(out / f"{site}.safetensors")["states"].numpy()
+            states = load_file(out / f"{site}.safetensors")[site].numpy()
         else:
             states = np.stack(pl.read_parquet(out / "*.parquet")[site].to_list())
         assert states.shape == (store.n_rows, width)
