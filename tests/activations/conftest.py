@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,3 +77,14 @@ def traces() -> list[TokenisedTrace]:
 @pytest.fixture
 def trace_of() -> Callable[..., TokenisedTrace]:
     return tokenised
+
+
+@pytest.fixture
+def describe_capture() -> Callable[..., None]:
+    """Write the `export.json` of captured states."""
+
+    def write(folder: Path, **changes: Any) -> None:
+        about = {"identity": {"model": "some/model"}, "dtype": "float32", **changes}
+        (folder / "export.json").write_text(json.dumps(about))
+
+    return write
