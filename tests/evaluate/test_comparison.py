@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from augury.evaluate.comparison import compare_with_baselines
+from augury.evaluate.intervals import effective_groups, interval, simultaneous_lower
 from augury.evaluate.opened import open_cell
 from augury.evaluate.resample import Resampler
 
@@ -73,3 +74,22 @@ def test_a_grid_of_probes_no_better_than_their_baseline_seldom_beats_it(make_wor
         claims += any(b["rival"].difference_low_simultaneous > 0 for b in _compare(cells))
     # Binomial(24, 0.06) exceeds 5 with probability 0.003.
     assert claims <= 5
+
+
+def test_interval_and_bound_rest_on_the_effective_number_of_groups(make_world) -> None:
+    world = make_world(4)
+    labels = world.labels | ((world.traces % 8 == 0) & (world.rng.random(len(world.labels)) < 0.3))
+    opened = open_cell(world.cell(world.smooth() + labels, labels=labels))
+    resampler = Resampler([opened.rows.groups], draws=300, seed=0)
+    (found,) = compare_with_baselines([opened], resampler, alpha=0.05)
+    probe, flat = resampler.of(opened.rows), resampler.of(opened.baselines["prevalence"])
+    n = effective_groups(opened.rows.labels, opened.rows.groups)
+    assert n < 0.7 * opened.test.positive_groups
+    ratio = np.array([np.log(probe.ap.value / flat.ap.value)])
+    drawn = np.log(probe.ap_draws / flat.ap_draws)[:, None]
+    bound = flat.ap.value * np.expm1(simultaneous_lower(ratio, drawn, n_groups=n))[0]
+    assert found["prevalence"].difference_low_simultaneous == bound
+    lead, leads = probe.ap.value - flat.ap.value, probe.ap_draws - flat.ap_draws
+    right = interval(lead, leads, opened.test.positive_groups, effective=n)
+    assert found["prevalence"].interval == right
+    assert right != interval(lead, leads, opened.test.positive_groups)

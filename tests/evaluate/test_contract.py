@@ -6,8 +6,11 @@ from pydantic import TypeAdapter
 
 from augury.errors import UsageError
 from augury.evaluate import metrics
+from augury.evaluate.cells import TEST, split_rows
 from augury.evaluate.contract import judge_grid
+from augury.evaluate.intervals import effective_groups, interval
 from augury.evaluate.records import CellResult
+from augury.evaluate.resample import Resampler
 
 SITES, HORIZONS = range(5), (16, 12, 8, 4, 0, -4, -8)
 
@@ -160,3 +163,19 @@ def test_calibration_is_chosen_and_changes_no_verdict(make_world) -> None:
     assert (isotonic.p, isotonic.verdict) == (platt.p, platt.verdict)
     again = TypeAdapter(list[CellResult])
     assert again.validate_json(again.dump_json([isotonic, platt])) == [isotonic, platt]
+
+
+def test_intervals_are_wider_where_a_few_traces_hold_most_events(make_world) -> None:
+    world = make_world(7)
+    rich = (world.traces % 8 == 0) & (world.rng.random(len(world.labels)) < 0.3)
+    cell = world.cell(world.smooth() + world.labels, labels=world.labels | rich)
+    (found,) = _judge([cell])
+    seed = int(np.random.SeedSequence(0).generate_state(2)[0])
+    rows = split_rows(cell, TEST)
+    draws = Resampler([rows.groups], draws=200, seed=seed).of(rows)
+    n, effective = found.test.positive_groups, effective_groups(rows.labels, rows.groups)
+    assert found.interval == interval(draws.ap.value, draws.ap_draws, n, effective=effective)
+    assert found.auroc_interval == interval(
+        draws.auroc.value, draws.auroc_draws, n, effective=effective
+    )
+    assert found.interval != interval(draws.ap.value, draws.ap_draws, n)

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from augury.errors import UsageError
-from augury.evaluate.intervals import group_draws, interval, simultaneous_lower
+from augury.evaluate.intervals import (
+    effective_groups,
+    group_draws,
+    interval,
+    simultaneous_lower,
+)
 
 
 def test_every_draw_draws_as_many_groups_as_there_are() -> None:
@@ -49,6 +54,50 @@ def test_intervals_of_group_means_cover_the_truth_as_often_as_they_say(n_groups:
         found = interval(float(values.mean()), weights @ values, n_groups)
         hits += found.low <= 0 <= found.high
     assert 0.92 <= hits / 600 <= 0.98
+
+
+def test_effective_groups_are_the_groups_where_all_are_alike_and_fewer_where_some_are_rich() -> (
+    None
+):
+    groups = np.repeat(np.arange(12), 5)
+    alike = np.arange(60) % 5 == 0
+    assert effective_groups(alike, groups) == pytest.approx(12)
+    # Positives 5, 1, 1, 1 in four of the groups: (5 + 3)^2 / (25 + 3).
+    rich = alike & (groups < 4) | (groups == 0)
+    assert effective_groups(rich, groups) == pytest.approx(64 / 28)
+    assert effective_groups(np.zeros(60, bool), groups) == 0
+
+
+def test_few_effective_groups_widen_an_interval_as_few_groups_do() -> None:
+    draws = np.random.default_rng(0).normal(size=5000)
+    few, unequal = interval(0.0, draws, 12), interval(0.0, draws, 30, effective=12.0)
+    assert (unequal.low, unequal.high) == (few.low, few.high)
+    assert unequal.n_groups == 30 and not unequal.caution
+    # A single rich group leaves no finite widening; the draws themselves are the limit.
+    assert interval(0.0, draws, 30, effective=1.0).low >= draws.min()
+
+
+@pytest.mark.parametrize("n_groups", [12, 30])
+def test_intervals_cover_the_truth_when_groups_are_of_unequal_weight(n_groups: int) -> None:
+    """A pooled mean in which some groups have many more rows than others."""
+    rng = np.random.default_rng(n_groups)
+    draws = group_draws(n_groups, 400, seed=2)
+    hits, without = 0, 0
+    for _ in range(800):
+        sizes = np.ceil(4 * np.exp(rng.normal(size=n_groups)))
+        groups = np.repeat(np.arange(n_groups), sizes.astype(int))
+        values = rng.normal(size=n_groups)
+        point = float(values @ sizes / sizes.sum())
+        drawn = (draws @ (values * sizes)) / (draws @ sizes)
+        n = effective_groups(np.ones(len(groups), bool), groups)
+        found, plain = (
+            interval(point, drawn, n_groups, effective=n),
+            interval(point, drawn, n_groups),
+        )
+        hits += found.low <= 0 <= found.high
+        without += plain.low <= 0 <= plain.high
+    assert 0.925 <= hits / 800 <= 0.98
+    assert hits > without
 
 
 def test_simultaneous_bounds_hold_for_all_cells_as_often_as_they_say() -> None:

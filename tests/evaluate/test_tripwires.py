@@ -59,6 +59,12 @@ def test_a_leak_in_one_cell_of_many_touches_the_wire() -> None:
     assert shuffled_labels_ok(np.zeros((5, 3))).passed
 
 
+def test_a_large_grid_touches_the_wire_no_more_often_than_a_small_one() -> None:
+    rng = np.random.default_rng(0)
+    wires = [shuffled_labels_ok(rng.normal(size=(5, 400))) for _ in range(100)]
+    assert sum(not wire.passed for wire in wires) <= 5  # nominal 1 %; more has p < 0.001
+
+
 def test_excess_is_auroc_less_its_mean_over_all_rotations() -> None:
     rng = np.random.default_rng(4)
     traces = np.repeat(np.arange(6), 7)

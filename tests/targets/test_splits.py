@@ -41,11 +41,12 @@ def test_shares_and_events_per_group_are_alike() -> None:
     rng = np.random.default_rng(0)
     groups = [f"g{k}" for k in range(400)]
     strata = rng.poisson(rng.choice([0, 0.5, 6], 400)).tolist()
-    split = three_way(groups, strata, seed=3)
-    assert [len(side) for side in parts(split)] == pytest.approx([240, 80, 80], abs=2)
     by_group = dict(zip(groups, strata, strict=True))
-    means = [np.mean([by_group[g] for g in side]) for side in parts(split)]
-    assert max(means) - min(means) < 0.12 * np.mean(strata)
+    for seed in range(5):  # a draw that ignores events is off by 0.2 as a rule, but not always
+        split = three_way(groups, strata, seed=seed)
+        assert [len(side) for side in parts(split)] == pytest.approx([240, 80, 80], abs=2)
+        means = [np.mean([by_group[g] for g in side]) for side in parts(split)]
+        assert max(means) - min(means) < 0.06 * np.mean(strata)
 
 
 def test_the_draw_depends_on_the_seed_and_on_nothing_else() -> None:
@@ -99,9 +100,28 @@ def test_a_clean_split_passes_and_knows_each_side() -> None:
     assert [split.part_of(g) for g in "abc"] == [0, 1, 2]
 
 
-def test_a_group_on_two_sides_is_refused() -> None:
-    with pytest.raises(DataError, match="'a' in train and test"):
-        assert_no_overlap([], split_of("a", "b", "ca"))
+@pytest.mark.parametrize(
+    ("groups", "sides"),
+    [
+        (("a", "b", "ca"), "train and test"),
+        (("a", "ba", "c"), "train and validation"),
+        (("b", "a", "ca"), "validation and test"),
+    ],
+)
+def test_a_group_on_two_sides_is_refused(groups: tuple[str, ...], sides: str) -> None:
+    with pytest.raises(DataError, match=f"'a' in {sides}"):
+        assert_no_overlap([], split_of(*groups))
+
+
+@pytest.mark.parametrize("order", ["abc", "acb", "bac"])
+def test_a_text_is_looked_for_on_every_pair_of_sides(order: str) -> None:
+    traces = [
+        Trace("one", "a", "", "same"),
+        Trace("two", "b", "", "Same"),
+        Trace("3", "c", "", "x"),
+    ]
+    with pytest.raises(DataError, match="the same text on two sides"):
+        assert_no_overlap(traces, split_of(*order))
 
 
 def test_a_text_on_two_sides_is_refused_whatever_its_case_and_white_space() -> None:

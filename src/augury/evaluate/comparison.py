@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from augury.evaluate.intervals import interval, simultaneous_lower
+from augury.evaluate.intervals import effective_groups, interval, simultaneous_lower
 from augury.evaluate.opened import OpenedCell
 from augury.evaluate.records import BaselineResult
 from augury.evaluate.resample import Resampled, Resampler
@@ -55,10 +55,16 @@ def _one_by_one(opened: OpenedCell, resampler: Resampler) -> dict[str, BaselineR
 
 
 def _paired(probe: Resampled, baseline: Resampled, opened: OpenedCell) -> BaselineResult:
-    if probe.ap.value is None or baseline.ap.value is None:
+    value = opened.test.average_precision.value
+    if value is None or baseline.ap.value is None:
         return BaselineResult(baseline.ap, baseline.auroc, None, None, None)
-    lead = probe.ap.value - baseline.ap.value
-    spread = interval(lead, probe.ap_draws - baseline.ap_draws, opened.test.positive_groups)
+    lead = value - baseline.ap.value
+    spread = interval(
+        lead,
+        probe.ap_draws - baseline.ap_draws,
+        opened.test.positive_groups,
+        effective=effective_groups(opened.rows.labels, opened.rows.groups),
+    )
     return BaselineResult(baseline.ap, baseline.auroc, lead, spread, None)
 
 
@@ -68,7 +74,7 @@ def _bounds(
     pairs = [(resampler.of(c.rows), resampler.of(c.baselines[name])) for c in cells]
     draws = np.stack([np.log(probe.ap_draws / base.ap_draws) for probe, base in pairs], axis=1)
     points = np.array([[each.ap.value for each in pair] for pair in pairs], dtype=np.float64)
-    groups = np.array([c.test.positive_groups for c in cells])
+    groups = np.array([effective_groups(c.rows.labels, c.rows.groups) for c in cells])
     ratio = np.log(points[:, 0] / points[:, 1])
     lower = simultaneous_lower(ratio, draws, alpha=alpha, n_groups=groups)
     return [float(bound) for bound in points[:, 1] * np.expm1(lower)]

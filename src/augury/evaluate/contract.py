@@ -14,7 +14,7 @@ import numpy as np
 from augury.errors import UsageError
 from augury.evaluate.cells import check_cells
 from augury.evaluate.comparison import compare_with_baselines
-from augury.evaluate.intervals import Interval, interval
+from augury.evaluate.intervals import Interval, effective_groups, interval
 from augury.evaluate.isotonic import CalibrationKind
 from augury.evaluate.opened import OpenedCell, open_cell
 from augury.evaluate.permutation import circular_shift_null, grid_p_values
@@ -150,13 +150,14 @@ def _result(
 def _intervals(
     opened: OpenedCell, resampler: Resampler
 ) -> tuple[Interval | None, Interval | None, Interval | None]:
-    probe, n = resampler.of(opened.rows), opened.test.positive_groups
-    values = [probe.ap.value, probe.auroc.value, opened.test.f1.value]
+    probe, test = resampler.of(opened.rows), opened.test
+    effective = effective_groups(opened.rows.labels, opened.rows.groups)
+    values = [test.average_precision.value, test.auroc.value, test.f1.value]
     drawn = [probe.ap_draws, probe.auroc_draws]
     if opened.threshold.value is not None:
         drawn.append(resampler.f1(opened.rows, threshold=opened.threshold.value))
     found = [
-        None if value is None else interval(value, draws, n)
+        None if value is None else interval(value, draws, test.positive_groups, effective=effective)
         for value, draws in zip(values, drawn, strict=False)
     ]
     ap, area, at_threshold = (*found, None)[:3]

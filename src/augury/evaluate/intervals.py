@@ -9,11 +9,13 @@ from jaxtyping import Float, Int
 from scipy.special import ndtr, ndtri, stdtrit
 
 from augury.errors import UsageError
+from augury.shapes import Labels, RowGroups
 
 __all__ = [
     "CAUTION_GROUPS",
     "FEWEST_GROUPS",
     "Interval",
+    "effective_groups",
     "group_draws",
     "interval",
     "simultaneous_lower",
@@ -59,10 +61,28 @@ def group_draws(n_groups: int, n_draws: int, seed: int) -> Int[np.ndarray, "draw
     return np.random.default_rng(seed).multinomial(n_groups, even, size=n_draws)
 
 
+def effective_groups(labels: Labels, groups: RowGroups) -> float:
+    """How many equally rich groups would know the score as well (Kish): (sum p)^2 / sum p^2.
+
+    p are the positive rows of each group. A few rich groups decide a score that many poor ones
+    hardly touch; then its spread is known less well than the number of groups suggests.
+
+    Returns:
+        From 1 to the number of groups with positive rows; 0 without a positive row.
+    """
+    positives = np.unique(groups[labels], return_counts=True)[1].astype(np.float64)
+    return float(positives.sum() ** 2 / (positives**2).sum()) if len(positives) else 0.0
+
+
 def interval(
-    point: float, draws: Float[np.ndarray, " draw"], n_groups: int, *, level: float = 0.95
+    point: float,
+    draws: Float[np.ndarray, " draw"],
+    n_groups: int,
+    *,
+    effective: float | None = None,
+    level: float = 0.95,
 ) -> Interval | None:
-    """Expanded percentile interval (Hesterberg 2015, section 3.3).
+    """Expanded percentile interval (Hesterberg 2015, section 3.3) for groups of unequal weight.
 
     The percentiles are taken further out, at the normal probability of
     `sqrt(n / (n - 1)) * t[n - 1]`, because a bootstrap of n groups underestimates the spread by
@@ -72,6 +92,7 @@ def interval(
         point: The score of the rows as they are.
         draws: The score of each draw; nan where a draw leaves it undefined.
         n_groups: Groups that carry the score (those with positive rows).
+        effective: The n above, from `effective_groups`; `n_groups` where it is not given.
         level: Nominal coverage, a share.
 
     Returns:
@@ -80,7 +101,8 @@ def interval(
     known = draws[np.isfinite(draws)]
     if n_groups < FEWEST_GROUPS or len(known) < (1 - _MOST_UNDEFINED) * len(draws):
         return None
-    reach = np.sqrt(n_groups / (n_groups - 1)) * stdtrit(n_groups - 1, (1 - level) / 2)
+    n = _at_least_two(n_groups if effective is None else effective)
+    reach = np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - level) / 2)
     tail = float(ndtr(reach))
     low, high = np.quantile(known, [tail, 1 - tail])
     caution = n_groups < CAUTION_GROUPS
@@ -92,7 +114,7 @@ def simultaneous_lower(
     draws: Float[np.ndarray, "draw cell"],
     *,
     alpha: float = 0.05,
-    n_groups: Int[np.ndarray, " cell"] | int | None = None,
+    n_groups: Float[np.ndarray, " cell"] | float | None = None,
 ) -> Float[np.ndarray, " cell"]:
     """Lower bounds that hold for all cells together with probability 1 - alpha.
 
@@ -105,7 +127,7 @@ def simultaneous_lower(
         points: The score of each cell.
         draws: The same score in each draw; draws in which any cell is undefined are left out.
         alpha: Probability that any bound is too high.
-        n_groups: Groups behind each cell.
+        n_groups: Groups behind each cell, as a number or from `effective_groups`.
 
     Raises:
         UsageError: Shapes differ, or fewer than two draws have a value in every cell.
@@ -123,9 +145,13 @@ def simultaneous_lower(
     return np.asarray(points - reach * _widening(n_groups, alpha) * spread)
 
 
-def _widening(n_groups: Int[np.ndarray, " cell"] | int | None, alpha: float) -> np.ndarray:
+def _widening(n_groups: Float[np.ndarray, " cell"] | float | None, alpha: float) -> np.ndarray:
     if n_groups is None:
         return np.ones(1)
-    n = np.maximum(np.atleast_1d(np.asarray(n_groups)), 2)
+    n = _at_least_two(n_groups)
     ratio = stdtrit(n - 1, 1 - alpha) / ndtri(1 - alpha)
     return np.asarray(np.sqrt(n / (n - 1)) * ratio)
+
+
+def _at_least_two(n_groups: Float[np.ndarray, " cell"] | float) -> np.ndarray:
+    return np.maximum(np.asarray(n_groups, dtype=np.float64), 2.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def open_cell(cell: CellScores, calibration_kind: CalibrationKind = "platt") -> 
     _, chooser, rows = parts
     threshold = best_f1_threshold(chooser.labels, chooser.scores)
     calibration = fit_calibration(calibration_kind, chooser.labels, chooser.scores)
-    train, validation, test = (_split_scores(part, threshold) for part in parts)
+    train, validation, test = (_known(part, _split_scores(part, threshold)) for part in parts)
     error, gap = _calibrated(rows, calibration)
     return OpenedCell(
         cell,
@@ -86,7 +87,7 @@ def open_cell(cell: CellScores, calibration_kind: CalibrationKind = "platt") -> 
         calibration,
         error,
         gap,
-        insufficiency(train, validation, test),
+        insufficiency(train, validation, test) or test.average_precision.reason,
         _baseline_rows(cell, rows),
     )
 
@@ -113,6 +114,22 @@ def _split_scores(rows: SplitRows, threshold: Score) -> SplitScores:
         recall_at_1pct_fpr=recall_at_fpr_of(ranking, rate=0.01),
         group_average_precision=group_average_precision(rows.labels, rows.scores, rows.groups),
     )
+
+
+def _known(rows: SplitRows, found: SplitScores) -> SplitScores:
+    """What was measured: rows of one class, or of one score, give 1, 0.5 or 0 whatever the probe.
+
+    Where all rows have one score, no metric is left; without a negative row, average precision
+    goes too.
+    """
+    changes: dict[str, Any] = {}
+    if found.rows and found.positives == found.rows:
+        changes = {"average_precision": Score.undefined("no negative row")}
+    elif found.positives and np.ptp(rows.scores) == 0:
+        none = Score.undefined("every row has the same score")
+        metrics = (f.name for f in fields(found) if isinstance(getattr(found, f.name), Score))
+        changes = dict.fromkeys(metrics, none)
+    return replace(found, **changes)
 
 
 def _baseline_rows(cell: CellScores, rows: SplitRows) -> dict[str, SplitRows]:
