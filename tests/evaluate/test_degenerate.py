@@ -106,8 +106,8 @@ INSUFFICIENT: dict[str, tuple[Callable[[Data], Data], str]] = {
     "no positive in test": (lambda d: _one_class(d, 2, False), "no positive row in test"),
     "no negative in test": (lambda d: _one_class(d, 2, True), "no negative row in test"),
     "one test group": (_one_test_group, "positives in 1 test groups, at least 10 needed"),
-    "looks beyond every chain": (lambda d: _far(d, TOKENS), "no positive row in train (0 rows"),
-    "looks behind every chain": (lambda d: _far(d, -500), "no positive row in train (0 rows"),
+    "looks beyond every chain": (lambda d: _far(d, TOKENS), "no positive row in test (0 rows"),
+    "looks behind every chain": (lambda d: _far(d, -500), "no positive row in test (0 rows"),
     "constant features": (
         lambda d: replace(d, states=np.full_like(d.states, 3.0)),
         "every row has the same score",

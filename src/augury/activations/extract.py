@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -85,10 +86,11 @@ def fill_store(
             return texts, plan, packed, writing.batch_tokens
 
         results = engine(Work(read_shard, arguments, todo, unit="shard"))
-        for shard, read in track(
-            results, what="reading hidden states", total=len(todo), unit="shard"
-        ):
-            writing.write(shard, read)
+        with closing(writing):
+            for shard, read in track(
+                results, what="reading hidden states", total=len(todo), unit="shard"
+            ):
+                writing.write(shard, read)
     return Store.open(path)
 
 
@@ -198,23 +200,36 @@ def _check_positions(loaded: LoadedModel, traces: Sequence[TokenisedTrace]) -> N
         )
 
 
-@dataclass
 class _Writing:
-    """One store under way; the only writer of its shards and journal."""
+    """One store under way: a shard is written by a thread while the next one is read.
 
-    path: Path
-    journal: Journal
-    batch_tokens: int
+    Never more than one, so shards become durable in order, and memory holds two at most.
+    """
 
-    def __post_init__(self) -> None:
-        records = read_journal(self.journal.path)
-        halved = [record["batch_tokens"] for record in records if "batch_tokens" in record]
-        self.batch_tokens = min([self.batch_tokens, *halved])
+    def __init__(self, path: Path, journal: Journal, batch_tokens: int) -> None:
+        self._path, self._journal = path, journal
+        halved = [r["batch_tokens"] for r in read_journal(journal.path) if "batch_tokens" in r]
+        self.batch_tokens = min([batch_tokens, *halved])
+        self._disk = ThreadPoolExecutor(max_workers=1)
+        self._last: Future[None] | None = None
 
     def write(self, shard: int, read: ReadShard) -> None:
-        """Make one shard durable: first its file, then its journal line."""
+        """Begin to make one shard durable; raises what went wrong with the one before."""
+        self._wait()
         if read.batch_tokens < self.batch_tokens:
             self.batch_tokens = read.batch_tokens
             say(f"out of memory: reading goes on with {self.batch_tokens} tokens at a time")
-            self.journal.append({"batch_tokens": self.batch_tokens, "why": "out of memory"})
-        write_shard(self.path, self.journal, shard, read.file)
+            self._journal.append({"batch_tokens": self.batch_tokens, "why": "out of memory"})
+        self._last = self._disk.submit(write_shard, self._path, self._journal, shard, read.file)
+
+    def close(self) -> None:
+        """Wait until the last shard is durable, or raise why it is not."""
+        try:
+            self._wait()
+        finally:
+            self._disk.shutdown()
+
+    def _wait(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
