@@ -34,6 +34,7 @@ from augury.activations.plan import ReadingPlan
 from augury.models.blocks import locate
 from augury.models.load import LoadedModel, ModelConfig
 from augury.models.read import read_rows
+from augury.models.source import find_model
 from augury.traces.tokens import TokenisedTrace
 
 BLOCKS = (3, 4, 5, 6, 7)
@@ -224,31 +225,21 @@ def nnsight_way(model: LlamaForCausalLM) -> Callable[[list[np.ndarray]], None] |
     return read
 
 
-def transformer_lens_way(dtype: torch.dtype) -> Callable[[list[np.ndarray]], None] | None:
-    """A model of the same shape, batches of eight in data order, cache of the wanted blocks."""
+def transformer_lens_way(
+    model: LlamaForCausalLM,
+) -> Callable[[list[np.ndarray]], None] | None:
+    """Batches of eight in data order; cache of the wanted blocks, stopped behind the last."""
     if importlib.util.find_spec("transformer_lens") is None:
         return None
-    from transformer_lens import HookedTransformer, HookedTransformerConfig
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import AutoTokenizer
 
-    model = HookedTransformer(
-        HookedTransformerConfig(
-            n_layers=12,
-            d_model=768,
-            n_ctx=2048,
-            d_head=64,
-            n_heads=12,
-            d_mlp=2048,
-            d_vocab=VOCABULARY,
-            act_fn="silu",
-            normalization_type="RMS",
-            positional_embedding_type="rotary",
-            rotary_dim=64,
-            gated_mlp=True,
-            final_rms=True,
-            dtype=dtype,
-            device="cpu",
+    tokenizer = AutoTokenizer.from_pretrained(find_model("organism", None))
+    with tempfile.TemporaryDirectory() as folder:
+        model.config.save_pretrained(folder)
+        bridge = TransformerBridge.boot_transformers(
+            folder, hf_model=model, tokenizer=tokenizer, device="cpu"
         )
-    ).eval()
     names = {f"blocks.{block}.hook_resid_post" for block in BLOCKS}
 
     @torch.no_grad()
@@ -256,8 +247,11 @@ def transformer_lens_way(dtype: torch.dtype) -> Callable[[list[np.ndarray]], Non
         kept = []
         for some in in_order(traces):
             ids, mask = padded(some)
-            _, cache = model.run_with_cache(
-                ids, attention_mask=mask, names_filter=lambda name: name in names, stop_at_layer=8
+            _, cache = bridge.run_with_cache(
+                ids,
+                attention_mask=mask,
+                names_filter=lambda name: name in names,
+                stop_at_layer=BLOCKS[-1] + 1,
             )
             kept.append([cache[name][mask.bool()] for name in sorted(names)])
 
@@ -283,7 +277,7 @@ def measure(kind: str, count: int, rounds: int, dtype: torch.dtype) -> dict[str,
     }
     others = {
         "nnsight, saves and stop": nnsight_way(whole),
-        "TransformerLens, run_with_cache": transformer_lens_way(dtype),
+        "TransformerLens, run_with_cache": transformer_lens_way(model_of(12, dtype)),
     }
     ways |= {name: partial(way, traces) for name, way in others.items() if way is not None}
     taken: dict[str, list[float]] = {name: [] for name in ways}
