@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +11,7 @@ import numpy as np
 import polars as pl
 
 from augury.errors import DataError
-from augury.runs.atomic import write_bytes
-from augury.traces.records import read_bytes
+from augury.traces.sealed import read_sealed, write_sealed
 
 __all__ = [
     "ANSWER",
@@ -108,10 +106,11 @@ _SCHEMA: dict[str, Any] = {
 
 def write_tokenised(path: Path, tokenised: Sequence[TokenisedTrace]) -> None:
     """Store tokenised traces as Parquet, atomically; `read_tokenised` returns them equal."""
-    rows = [{name: _storable(getattr(one, name)) for name in _SCHEMA} for one in tokenised]
-    buffer = BytesIO()
-    pl.DataFrame(rows, schema=_SCHEMA).write_parquet(buffer)
-    write_bytes(path, buffer.getvalue())
+    columns = {
+        name: pl.Series(name, [_storable(getattr(one, name)) for one in tokenised], dtype=kind)
+        for name, kind in _SCHEMA.items()
+    }
+    write_sealed(path, pl.DataFrame(columns))
 
 
 def read_tokenised(path: Path) -> list[TokenisedTrace]:
@@ -120,14 +119,9 @@ def read_tokenised(path: Path) -> list[TokenisedTrace]:
     Raises:
         MissingInput: There is no such file.
         DataError: It is not such a file.
+        StorageError: It is damaged; nothing of it is given out.
     """
-    raw = read_bytes(path, what="a Parquet file of tokenised traces")
-    try:
-        frame = pl.read_parquet(BytesIO(raw))
-    except Exception as error:  # polars raises its own kinds, and panics, on damaged bytes
-        raise DataError(
-            str(path), found=f"not readable: {error}", expected="a Parquet file of tokenised traces"
-        ) from error
+    frame = read_sealed(path, what="tokenised traces")
     if dict(frame.schema) != _SCHEMA:
         raise DataError(
             str(path), found=f"columns {dict(frame.schema)}", expected=f"columns {_SCHEMA}"
@@ -144,4 +138,5 @@ def _from_row(row: dict[str, Any]) -> TokenisedTrace:
 
 
 def _storable(value: object) -> object:
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    # Through Python numbers, a million tokens would take a hundred times their own memory.
+    return pl.Series(value) if isinstance(value, np.ndarray) else value
