@@ -26,6 +26,7 @@ from augury.activations.layout import (
     shard_path,
     write_header,
 )
+from augury.activations.machine import machine_of
 from augury.activations.plan import ReadingPlan, planned_rows
 from augury.activations.store import Store
 from augury.errors import CheckFailed, ConfigError, DataError
@@ -40,7 +41,7 @@ from augury.runs.lock import exclusive
 from augury.runs.progress import say, track
 from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["SHARD_BYTES", "extract", "packs"]
+__all__ = ["SHARD_BYTES", "extract", "is_read", "packs"]
 
 SHARD_BYTES = 64 * 2**20
 """A shard is closed once it holds this much: the most work that a kill can lose."""
@@ -74,7 +75,7 @@ def extract(
         Busy: Another process is writing this store.
         StorageError: The disk is full or failed. Finished shards are kept.
     """
-    header = _header(loaded, traces, plan, facts or {})
+    header = _header(loaded, traces, plan, facts or {}, read_header(path))
     with exclusive(lock_path(path)):
         for folder in (path, path / "shards"):
             remove_temporaries(folder)
@@ -83,6 +84,7 @@ def extract(
             write_header(path, header)
         else:
             refuse_other(path, stored, header)
+            header = stored
         done = finished_shards(path, header)
         todo = [shard for shard in range(len(header.shards)) if shard not in done]
         packed = header.fields["batching"] == "packed"
@@ -92,15 +94,33 @@ def extract(
     return Store.open(path)
 
 
+def is_read(
+    loaded: LoadedModel, traces: Sequence[TokenisedTrace], plan: ReadingPlan, path: Path
+) -> bool:
+    """Whether `extract` would give a finished store, without one forward pass.
+
+    Raises:
+        ConfigError: A store with other settings is there.
+        StorageError: It is damaged.
+    """
+    stored = read_header(path)
+    if stored is None:
+        return False
+    refuse_other(path, stored, _header(loaded, traces, plan, {}, stored))
+    return len(finished_shards(path, stored)) == len(stored.shards)
+
+
 def _header(
     loaded: LoadedModel,
     traces: Sequence[TokenisedTrace],
     plan: ReadingPlan,
     facts: Mapping[str, object],
+    begun: Header | None,
 ) -> Header:
+    """What a store of these arguments says; one that is begun keeps its kind of batches."""
     _check_readable(loaded, traces, plan)
-    rows = [planned_rows(trace, plan.rows) for trace in traces]
-    if not sum(map(len, rows)):
+    rows = [len(planned_rows(trace, plan.rows)) for trace in traces]
+    if not sum(rows):
         raise DataError(
             "traces",
             found=f"{len(traces)} traces without a row to read",
@@ -109,12 +129,17 @@ def _header(
     dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
     width = int(loaded.blocks.config.hidden_size) * dtype.itemsize * len(plan.sites)
     lengths = [len(trace.ids) for trace in traces]
-    packed = packs(loaded, plan)
+    if begun is not None and plan.batching == "auto":
+        packed = begun.fields["batching"] == "packed"
+    else:
+        packed = packs(loaded, plan)
     batches = plan_batches(lengths, plan.batch_tokens, packed=packed)
-    shards = plan_shards(batches, [len(kept) * width for kept in rows], SHARD_BYTES)
+    shards = plan_shards(batches, [kept * width for kept in rows], SHARD_BYTES)
     fields = {
         "format": FORMAT,
         "identity": loaded.identity,
+        "module_names": loaded.config.module_names,
+        "machine": machine_of(loaded.device),
         "plan": plan.model_dump(mode="json", exclude={"batching"}),
         "batching": "packed" if packed else "padded",
         "traces": {"count": len(traces), "content": _content(traces)},
@@ -123,7 +148,8 @@ def _header(
     return Header(
         fields=plain(fields),  # type: ignore[arg-type]
         dtype=str(dtype).removeprefix("torch."),
-        firsts=[len(trace.ids) - len(kept) for trace, kept in zip(traces, rows, strict=True)],
+        traces=[trace.trace_id for trace in traces],
+        firsts=[len(trace.ids) - kept for trace, kept in zip(traces, rows, strict=True)],
         lengths=lengths,
         shards=[list(members) for members in shards],
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from augury.activations.estimate import Estimate, estimate
-from augury.activations.extract import extract, packs
+from augury.activations.extract import extract, is_read, packs
 from augury.activations.plan import ReadingPlan
+from augury.activations.store import Store
 from augury.config import Config
 from augury.errors import DataError
 from augury.models.doctor import DoctorReport, examine
@@ -34,6 +35,9 @@ __all__ = [
     "whole_model_needed",
 ]
 
+_DOCTOR = "doctor.json"
+"""Written once the store is finished, so it speaks of the reader that made it."""
+
 _CHECKED = 4
 """Texts that the doctor reads again, one at a time."""
 
@@ -54,7 +58,8 @@ class ReadingJob(Config):
 def run_job(job: ReadingJob, folder: Path) -> Sequence[str]:
     """Write traces, tokens and the checked store into `folder`; lines that say what is there.
 
-    An interrupted job continues when it is run again, and a finished one is reused.
+    An interrupted job continues when it is run again; a finished one is reused, and nothing is
+    computed but what the texts come from.
 
     Raises:
         CheckFailed: What is read is not what the model computes.
@@ -62,15 +67,18 @@ def run_job(job: ReadingJob, folder: Path) -> Sequence[str]:
     """
     traces, parts = _texts(job)
     reader = load_reader(job.named_model, job.reading.sites)
-    report = check_reader(reader, parts, {t.id: t for t in traces}, job)
-    for line in report.lines():
-        say(line)
-    report.raise_if_failed()
-    # The store refuses another job before anything of this one stands beside it.
-    store = extract(reader, parts, job.reading, folder / "store")
+    checked, path = folder / _DOCTOR, folder / "store"
+    # What is there was read by a reader that passed: it needs no second examination.
+    if not (is_read(reader, parts, job.reading, path) and checked.is_file()):
+        report = check_reader(reader, parts, {t.id: t for t in traces}, job)
+        for line in report.lines():
+            say(line)
+        report.raise_if_failed()
+        extract(reader, parts, job.reading, path)
+        write_json(checked, [asdict(check) for check in report.checks])
     write_traces(folder / "traces.parquet", traces)
     write_tokenised(folder / "tokens.parquet", parts)
-    write_json(folder / "doctor.json", [asdict(check) for check in report.checks])
+    store = Store.open(path)
     return [f"{store.n_rows} rows of {len(store.sites)} sites in {folder / 'store'}"]
 
 
