@@ -58,7 +58,7 @@ def test_export_and_import_is_a_round_trip_bit_for_bit(
     again = import_store(read_capture([out]), traces, tmp_path / "again")
     again.verify()
     assert again.dtype == store.dtype == getattr(torch, dtype)
-    assert (again.sites, again.plan.rows, again.traces) == (SITES, rule, store.traces)
+    assert (again.sites, again.plan.rows, again.content) == (SITES, rule, store.content)
     for name in ("trace", "token"):
         assert np.array_equal(again.index[name], store.index[name])
     raw = torch.int32 if dtype == "float32" else torch.int16

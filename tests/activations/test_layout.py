@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from augury.activations.layout import Header, read_header, refuse_other, write_header
+from augury.activations.layout import FORMAT, Header, read_header, refuse_other, write_header
 from augury.errors import ConfigError, StorageError
 
 HEADER = Header(
-    fields={"format": 1, "plan": {"sites": ["embed"]}, "facts": {}},
+    fields={"format": FORMAT, "plan": {"sites": ["embed"]}, "facts": {}},
     dtype="bfloat16",
+    traces=["a", "b"],
     firsts=[0, 3],
     lengths=[5, 3],
     shards=[[1, 0]],
@@ -38,8 +39,14 @@ def test_every_flipped_byte_of_a_header_is_noticed(tmp_path: Path) -> None:
 
 
 def test_only_what_differs_is_named(tmp_path: Path) -> None:
-    other = {"format": 1, "plan": {"sites": ["final"]}, "facts": {}}
+    other = {"format": FORMAT, "plan": {"sites": ["final"]}, "facts": {}}
     refuse_other(tmp_path, HEADER, HEADER)
     with pytest.raises(ConfigError, match=r"plan\.sites: stored .*embed.* / now .*final") as caught:
         refuse_other(tmp_path, HEADER, replace(HEADER, fields=other))
     assert "format" not in str(caught.value)
+
+
+def test_a_store_of_another_version_is_named_as_one_and_not_as_damaged(tmp_path: Path) -> None:
+    write_header(tmp_path, replace(HEADER, fields={**HEADER.fields, "format": FORMAT - 1}))
+    with pytest.raises(ConfigError, match=f"  format: stored {FORMAT - 1} / now {FORMAT}"):
+        read_header(tmp_path)

@@ -1,8 +1,8 @@
 """The fault sweep: python -m tests.faults.sweep [--random N]
 
 Kills a small extraction at every file operation and at random instants, fails every operation with
-a full disk and with an I/O error, flips every bit and cuts every length of a small store. Prints
-how often it looked, and stops at the first thing that should not be.
+a full disk and with an I/O error. Prints how often it looked, and stops at the first thing that
+should not be.
 """
 
 from __future__ import annotations
@@ -30,11 +30,9 @@ from tests.faults.job import (
     wait_for,
 )
 
-from augury.activations.store import Store
-from augury.errors import AuguryError
 from augury.models.load import LoadedModel
 
-__all__ = ["damages", "fails_everywhere", "kills_at_every_operation", "kills_at_random", "prepare"]
+__all__ = ["fails_everywhere", "kills_at_every_operation", "kills_at_random", "prepare"]
 
 
 def prepare(folder: Path) -> tuple[LoadedModel, dict[str, bytes], int]:
@@ -102,41 +100,6 @@ def fails_everywhere(folder: Path, every: int = 1) -> int:
     return looked
 
 
-def damages(folder: Path, every: int = 1) -> tuple[int, int]:
-    """Flip each bit and cut each length of each file; how often, and how often it was noticed.
-
-    What is not noticed must not matter: then every value and every row is as before.
-    """
-    loaded, _, _ = prepare(folder)
-    del loaded
-    path = folder / "whole"
-    sound = _values(path)
-    looked = noticed = 0
-    for name, data in tree(path).items():
-        versions = [
-            data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
-            for bit in range(0, 8 * len(data), every)
-        ]
-        versions += [data[:length] for length in range(0, len(data), every)]
-        for version in versions:
-            (path / name).write_bytes(version)
-            looked += 1
-            try:
-                found = _values(path)
-            except AuguryError:
-                noticed += 1
-                continue
-            assert found == sound, f"{name}: damage was given out as a value"
-        (path / name).write_bytes(data)
-    return looked, noticed
-
-
-def _values(path: Path) -> tuple[bytes, ...]:
-    store = Store.open(path)
-    rows = (store.index[name].tobytes() for name in ("trace", "token"))
-    return (*(store[site].numpy().tobytes() for site in store.sites), *rows)
-
-
 def _resumes(loaded: LoadedModel, path: Path, whole: dict[str, bytes]) -> None:
     finished_is_whole(path, whole)
     assert in_child(loaded, path, Fault(0)) == UNHURT, f"{path.name}: does not resume"
@@ -158,8 +121,6 @@ def main() -> None:
         print(
             f"ENOSPC and EIO at every operation, once and lasting: {fails_everywhere(folder / 'c')}"
         )
-        looked, noticed = damages(folder / "d")
-        print(f"bits flipped and lengths cut: {looked}, refused {noticed}, the rest harmless")
 
 
 if __name__ == "__main__":

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+from typer.testing import CliRunner
 
 from augury.activations.plan import ReadingPlan
 from augury.activations.store import Store
+from augury.cli.app import app
 from augury.config import load_config
 from augury.errors import CheckFailed, ConfigError
 from augury.studies import reading
 from augury.studies.reading import ReadingJob, estimate_job, load_reader, run_job
 from augury.studies.texts import TraceConfig
-from augury.traces.table import read_traces
+from augury.traces.table import read_traces, write_jsonl
 from augury.traces.tokens import read_tokenised
+from augury.traces.trace import Span
 
 JOB = ReadingJob(
     traces=TraceConfig(limit=6),
@@ -36,6 +41,52 @@ def test_a_job_leaves_texts_tokens_and_a_store_that_belong_together(folder: Path
     assert store.n_rows == sum(len(p.ids) - p.first_row for p in parts)
     again = run_job(JOB, folder)
     assert again == [f"{store.n_rows} rows of 5 sites in {folder / 'store'}"]
+
+
+def test_a_config_that_only_looks_different_is_a_hit_without_a_forward_pass(
+    folder: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    write_jsonl(texts, read_traces(folder / "traces.parquet"))
+    config, out = tmp_path / "job.yaml", tmp_path / "out"
+    command = ["extract", str(out), "--config", str(config)]
+    config.write_text(
+        f"traces:\n  source: traces\n  path: {texts}\n  limit: 3\n"
+        "reading:\n  sites: [embed, resid.1]\n  batch_tokens: 512\n"
+    )
+    passes = []
+    hook = register_module_forward_pre_hook(lambda module, _: passes.append(type(module).__name__))
+    try:
+        assert CliRunner().invoke(app, command).exit_code == 0
+        assert "LlamaDecoderLayer" in passes
+        passes.clear()
+        before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+        config.write_text(
+            "# the same job\nreading: {batch_tokens: 512, sites: [resid.1, embed]}  # turned\n"
+            f'traces:\n    limit:   3\n    path: "{texts}"\n    source: traces\n'
+        )
+        assert CliRunner().invoke(app, command).exit_code == 0
+        assert passes == []
+        assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+        config.write_text(config.read_text().replace("512", "511"))
+        refused = CliRunner().invoke(app, command)
+        assert isinstance(refused.exception, ConfigError) and passes == []
+        assert "  plan.batch_tokens: stored 512 / now 511" in str(refused.exception)
+    finally:
+        hook.remove()
+
+
+def test_labels_that_changed_under_the_same_texts_are_written_though_nothing_is_read_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    traces = read_traces(folder / "traces.parquet")
+    texts = TraceConfig(source="traces", path=str(tmp_path / "texts.jsonl"))
+    job = JOB.model_copy(update={"traces": texts})
+    for label in ("one", "other"):
+        spans = (Span(len(traces[0].prompt), len(traces[0].text), label),)
+        write_jsonl(tmp_path / "texts.jsonl", [replace(traces[0], spans=spans)])
+        run_job(job, tmp_path / "out")
+        assert read_traces(tmp_path / "out" / "traces.parquet")[0].spans == spans
 
 
 def test_packed_and_padded_readings_agree(folder: Path, tmp_path: Path) -> None:

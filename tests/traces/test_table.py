@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from augury.errors import DataError, MissingInput
+from augury.traces.sealed import write_sealed
 from augury.traces.table import (
     check_unique_ids,
     read_jsonl,
@@ -115,13 +117,11 @@ def test_files_that_are_absent_or_of_another_kind_are_named(tmp_path: Path) -> N
     with pytest.raises(MissingInput, match=r"none\.parquet: no such file"):
         read_traces(tmp_path / "none.parquet")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="not readable"):
+    with pytest.raises(DataError, match="no checksum"):
         read_traces(tmp_path / "bad.parquet")
 
 
 def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
-    import polars as pl
-
-    pl.DataFrame({"id": ["a"]}).write_parquet(tmp_path / "x.parquet")
+    write_sealed(tmp_path / "x.parquet", pl.DataFrame({"id": ["a"]}))
     with pytest.raises(DataError, match="columns"):
         read_traces(tmp_path / "x.parquet")

@@ -12,6 +12,7 @@ import torch
 from augury.activations.batches import plan_batches
 from augury.activations.extract import packs
 from augury.activations.plan import ReadingPlan, planned_rows
+from augury.models.cost import operations
 from augury.models.load import LoadedModel
 from augury.models.read import read_rows, site_widths
 from augury.traces.tokens import TokenisedTrace
@@ -38,8 +39,8 @@ class Estimate:
     """On disk, without the header: states and two int32 columns."""
 
     flops: float
-    """Products and sums of the linear layers and of attention, for the tokens alone; of the head,
-    for the rows at `logits`."""
+    """Products and sums for the tokens alone (`models.cost.operations`); of the head, for the rows at
+    `logits`."""
 
     seconds: float
     """Of reading into memory, from a trial on this machine; the disk is not in it."""
@@ -72,9 +73,6 @@ class Estimate:
 def estimate(loaded: LoadedModel, traces: Sequence[TokenisedTrace], plan: ReadingPlan) -> Estimate:
     """Count rows and bytes, reckon operations, and measure the speed on some of the batches.
 
-    Operations are those of dense blocks with full attention: an upper bound where experts or
-    windows leave some out.
-
     Args:
         loaded: The model that will read, truncated as it will be.
         traces: What will be read.
@@ -91,19 +89,11 @@ def estimate(loaded: LoadedModel, traces: Sequence[TokenisedTrace], plan: Readin
         sites=len(plan.sites),
         tokens=tokens,
         bytes=rows * (row_bytes + 8),
-        flops=_flops(loaded, lengths) + _head_flops(loaded, rows if "logits" in plan.sites else 0),
+        flops=operations(loaded.blocks, lengths)
+        + _head_flops(loaded, rows if "logits" in plan.sites else 0),
         seconds=seconds * tokens / max(tried, 1),
         tried=tried,
     )
-
-
-def _flops(loaded: LoadedModel, lengths: np.ndarray) -> float:
-    layers = loaded.blocks.layers
-    weights = sum(p.numel() for layer in layers for p in layer.parameters() if p.ndim > 1)
-    width = int(loaded.blocks.config.hidden_size)
-    # Scores and mixing: each token meets half of its text, twice two operations per channel.
-    attention = 2.0 * width * len(layers) * float((lengths.astype(float) ** 2).sum())
-    return 2.0 * weights * float(lengths.sum()) + attention
 
 
 def _head_flops(loaded: LoadedModel, rows: int) -> float:

@@ -75,7 +75,7 @@ def export_store(
             "store": str(store.path),
             "rows": store.n_rows,
             "dtype": str(store.dtype).removeprefix("torch."),
-            "content": store.traces["content"],
+            "content": store.content["content"],
             "sites": list(wanted),
             "identity": store.identity,
         }

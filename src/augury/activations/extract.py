@@ -11,7 +11,16 @@ import torch
 
 from augury.activations.batches import plan_batches, plan_shards
 from augury.activations.engine import Engine, Work, local_engine
-from augury.activations.layout import FORMAT, Header, journal_path, traces_field
+from augury.activations.layout import (
+    FORMAT,
+    Header,
+    finished_shards,
+    journal_path,
+    read_header,
+    refuse_other,
+    traces_field,
+)
+from augury.activations.machine import machine_of
 from augury.activations.plan import ReadingPlan, planned_rows
 from augury.activations.shards import ReadShard, read_shard
 from augury.activations.store import Store
@@ -26,7 +35,7 @@ from augury.runs.journal import Journal, read_journal
 from augury.runs.progress import say, track
 from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["SHARD_BYTES", "extract", "fill_store", "packs", "plan_store"]
+__all__ = ["SHARD_BYTES", "extract", "fill_store", "is_filled", "packs", "plan_store"]
 
 
 def extract(
@@ -57,7 +66,7 @@ def extract(
         Busy: Another process is writing this store.
         StorageError: The disk is full or failed. Finished shards are kept.
     """
-    header = plan_store(loaded, traces, plan, facts)
+    header = plan_store(loaded, traces, plan, facts, read_header(path))
     return fill_store(path, header, traces, plan, local_engine(lambda: loaded))
 
 
@@ -94,35 +103,67 @@ def fill_store(
     return Store.open(path)
 
 
+def is_filled(path: Path, header: Header) -> bool:
+    """Whether the store of this header is there and finished.
+
+    Raises:
+        ConfigError: A store with other settings is there.
+        StorageError: It is damaged.
+    """
+    stored = read_header(path)
+    if stored is None:
+        return False
+    refuse_other(path, stored, header)
+    return len(finished_shards(path, stored)) == len(stored.shards)
+
+
 def plan_store(
     loaded: LoadedModel,
     traces: Sequence[TokenisedTrace],
     plan: ReadingPlan,
     facts: Mapping[str, object] | None = None,
+    begun: Header | None = None,
 ) -> Header:
     """What the store of such a reading holds, and what determines it; see `extract`.
+
+    Args:
+        loaded: Who will read.
+        traces: What will be read.
+        plan: How.
+        facts: What else must be equal for the store to be reused.
+        begun: The header that is there already: it keeps its kind of batches and its shards, and no
+            forward pass is needed.
 
     Raises:
         ConfigError: A site is not loaded; the plan insists on packing and the model forbids it.
         DataError: No rows to read, or a trace longer than the context.
     """
     _check_readable(loaded, traces, plan)
-    rows = [planned_rows(trace, plan.rows) for trace in traces]
-    if not sum(map(len, rows)):
+    rows = [len(planned_rows(trace, plan.rows)) for trace in traces]
+    if not sum(rows):
         raise DataError(
             "traces",
             found=f"{len(traces)} traces without a row to read",
             expected="at least one token of a completion",
         )
     dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
-    width = sum(site_widths(loaded, plan.sites).values()) * dtype.itemsize
     lengths = [len(trace.ids) for trace in traces]
-    packed = packs(loaded, plan)
-    batches = plan_batches(lengths, plan.batch_tokens, packed=packed)
-    shards = plan_shards(batches, [len(kept) * width for kept in rows], SHARD_BYTES)
+    if begun is not None and plan.batching == "auto":
+        packed = begun.fields["batching"] == "packed"
+    else:
+        packed = packs(loaded, plan)
+    if begun is not None:
+        shards = [list(members) for members in begun.shards]
+    else:
+        width = sum(site_widths(loaded, plan.sites).values()) * dtype.itemsize
+        batches = plan_batches(lengths, plan.batch_tokens, packed=packed)
+        planned = plan_shards(batches, [kept * width for kept in rows], SHARD_BYTES)
+        shards = [list(members) for members in planned]
     fields = {
         "format": FORMAT,
         "identity": loaded.identity,
+        "module_names": loaded.config.module_names,
+        "machine": machine_of(loaded.device),
         "plan": plan.model_dump(mode="json", exclude={"batching"}),
         "batching": "packed" if packed else "padded",
         "traces": traces_field(traces),
@@ -131,9 +172,10 @@ def plan_store(
     return Header(
         fields=plain(fields),  # type: ignore[arg-type]
         dtype=str(dtype).removeprefix("torch."),
-        firsts=[len(trace.ids) - len(kept) for trace, kept in zip(traces, rows, strict=True)],
+        traces=[trace.trace_id for trace in traces],
+        firsts=[len(trace.ids) - kept for trace, kept in zip(traces, rows, strict=True)],
         lengths=lengths,
-        shards=[list(members) for members in shards],
+        shards=shards,
     )
 
 

@@ -99,6 +99,7 @@ def _header(capture: Capture, parts: Sequence[TokenisedTrace], rows: CapturedRow
     return Header(
         fields=fields,
         dtype=capture.about.dtype,
+        traces=[part.trace_id for part in parts],
         firsts=rows.firsts.tolist(),
         lengths=[len(part.ids) for part in parts],
         shards=[list(members) for members in shards],

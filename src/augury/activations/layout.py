@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xxhash
 
-from augury.config import difference_table, fingerprint
+from augury.config import difference_table
 from augury.errors import ConfigError, MissingInput, StorageError
-from augury.runs.atomic import storage_error, write_json
+from augury.runs.atomic import storage_error, write_text
 from augury.runs.journal import read_journal
 from augury.traces.tokens import TokenisedTrace
 
@@ -38,8 +38,8 @@ __all__ = [
     "write_header",
 ]
 
-FORMAT = 2
-"""Raised when the layout, or the values that a reading gives, change."""
+FORMAT = 3
+"""Raised when the layout, or the values that a reading gives, change: the version of our code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class Header:
 
     dtype: str
     """Number type of the stored states, e.g. `bfloat16`."""
+
+    traces: list[str]
+    """Id of each trace."""
 
     firsts: list[int]
     """Index of the first kept token of each trace, from 0."""
@@ -104,14 +107,10 @@ def write_header(store: Path, header: Header) -> None:
         CannotCreate: The folder cannot be created.
         StorageError: The disk is full or failed.
     """
-    body = {
-        "fields": header.fields,
-        "dtype": header.dtype,
-        "firsts": header.firsts,
-        "lengths": header.lengths,
-        "shards": header.shards,
-    }
-    write_json(store / "store.json", {"checksum": fingerprint(body), **body})
+    body = {one.name: getattr(header, one.name) for one in fields(header)}
+    lines = [f'"{name}":{json.dumps(value)}' for name, value in body.items()]
+    lines.insert(0, f'"checksum":"{_checksum(body)}"')
+    write_text(store / "store.json", "{" + ",\n".join(lines) + "}\n")
 
 
 def read_header(store: Path) -> Header | None:
@@ -119,6 +118,7 @@ def read_header(store: Path) -> Header | None:
 
     Raises:
         StorageError: It is damaged.
+        ConfigError: It has the format of another version.
     """
     path = store / "store.json"
     try:
@@ -131,9 +131,8 @@ def read_header(store: Path) -> Header | None:
         raise storage_error(path, error) from error
     try:
         body = json.loads(text)
-        stored = body.pop("checksum")
-        intact = stored == fingerprint(body)
-        header = Header(**body)
+        intact = body.pop("checksum") == _checksum(body)
+        made_by = body["fields"]["format"]
     except (ValueError, TypeError, KeyError, AttributeError):
         intact = False
     if not intact:
@@ -142,7 +141,16 @@ def read_header(store: Path) -> Header | None:
             found="damaged (its checksum is wrong)",
             fix="delete the store and extract again",
         )
-    return header
+    if made_by != FORMAT:
+        raise ConfigError(
+            f"store {store}",
+            found="made by another version of augury:\n"
+            + difference_table({"format": made_by}, {"format": FORMAT})
+            + "\n",
+            expected="the format of this version",
+            fix="name another store, or delete this one and extract again",
+        )
+    return Header(**body)
 
 
 def refuse_other(store: Path, stored: Header, now: Header) -> None:
@@ -206,6 +214,12 @@ def file_checksum(path: Path) -> str:
     except OSError as error:
         raise storage_error(path, error) from error
     return total.hexdigest()
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    # Not `fingerprint`, which would walk in Python through what may be a million numbers.
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return xxhash.xxh3_128_hexdigest(text.encode())
 
 
 def _has_size(path: Path, size: int) -> bool:

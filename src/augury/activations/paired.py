@@ -61,7 +61,7 @@ def _key(store: Store) -> dict[str, object]:
         index.update(column.tobytes())
     identity = store.identity
     return {
-        "traces": store.traces,
+        "traces": store.content,
         "rows": store.n_rows,
         "trace and token of each row": index.hexdigest(),
         "identity": {name: identity[name] for name in _SHARED if name in identity},

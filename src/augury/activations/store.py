@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,26 @@ from augury.errors import DataError, MissingInput, StorageError, UsageError
 
 __all__ = ["Rows", "SiteRows", "Store"]
 
-Rows = slice | np.ndarray | None
-"""Which rows: a slice, indices or a mask [row]; None for all."""
+Rows = slice | Sequence[int] | np.ndarray | None
+"""Which rows: a slice, indices from 0, or a mask [row]; None for all."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SiteRows:
-    """The states of one site [row, hidden]; read from disk when asked for."""
+    """The states of one site [row, hidden]; read from disk when asked for.
+
+    | expression                       | what it gives                                           |
+    |----------------------------------|---------------------------------------------------------|
+    | `states[100:200]`                | rows 100 to 199, whatever traces they belong to         |
+    | `states[7]`                      | one row [hidden]                                        |
+    | `states[[5, 3]]`, `states[mask]` | chosen rows, in the order asked for                     |
+    | `states.of(7)`                   | the kept tokens of trace 7                              |
+    | `states.of("gsm8k-7", slice(-5, None))` | the last five tokens of a trace, by its id       |
+    | `states.numpy(rows)`             | any of the first three as float32                       |
+
+    Consecutive rows of one shard are not copied: they are a view of the file, of which only the
+    pages that are looked at get loaded. Writing to such a view changes it and never the file.
+    """
 
     store: Store
     """Where they are."""
@@ -38,11 +53,31 @@ class SiteRows:
     site: str
     """Which site."""
 
-    hidden: int
-    """Columns of a row; sites differ."""
+    @property
+    def hidden(self) -> int:
+        """Width."""
+        return self.store.width(self.site)
 
     def __len__(self) -> int:
         return self.store.n_rows
+
+    def __getitem__(self, rows: int | Rows) -> torch.Tensor:
+        """`torch(rows)`; of a single row, counted from the end where negative, [hidden]."""
+        if not hasattr(rows, "__index__") or isinstance(rows, np.ndarray):
+            return self.torch(rows)  # type: ignore[arg-type]
+        number = operator.index(rows)  # type: ignore[arg-type]
+        return self.torch([number + len(self) if number < 0 else number])[0]
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (self[row] for row in range(len(self)))
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        """All rows, for `np.asarray` and the libraries that call it."""
+        return np.asarray(self.numpy(), dtype=dtype)  # type: ignore[call-overload,no-any-return]
+
+    def of(self, trace: int | str, tokens: slice | None = None) -> torch.Tensor:
+        """Kept tokens of one trace [token, hidden], or a range of them; see `Store.rows_of`."""
+        return self.torch(self.store.rows_of(trace, tokens))
 
     def torch(self, rows: Rows = None) -> torch.Tensor:
         """Chosen rows, in the order asked for, in the stored number type [row, hidden].
@@ -58,7 +93,10 @@ class SiteRows:
         return self.store.rows_by_shard()
 
     def numpy(self, rows: Rows = None) -> np.ndarray:
-        """Chosen rows as float32 [row, hidden]; exact for every stored number type."""
+        """Chosen rows as float32 [row, hidden]; exact for every stored number type.
+
+        numpy knows no bfloat16, so states of two bytes are copied; float32 is given as it lies.
+        """
         states: np.ndarray = self.torch(rows).to(torch.float32).numpy()
         return states
 
@@ -66,29 +104,25 @@ class SiteRows:
 class Store:
     """A finished reading: rows of all traces, ordered by (trace, token).
 
-    `trace` counts the tokenised traces in the order in which they were given to `extract`.
-    Every shard's checksum is verified once, before its first value is used.
+    `trace` counts the tokenised traces in the order in which they were given to `extract`. Every
+    shard's checksum is verified once, before its first value is used. In memory it takes a few
+    numbers per trace, and `index` eight bytes per row once that is asked for.
     """
 
     def __init__(self, path: Path, header: Header, shards: dict[int, ShardRecord]) -> None:
         self.path = path
         self._header, self._shards = header, shards
         self._verified: set[int] = set()
-        firsts, lengths = (np.array(x, dtype=np.int64) for x in (header.firsts, header.lengths))
-        counts = lengths - firsts
-        self._offsets = np.concatenate([[0], np.cumsum(counts)])
-        self._shard_of_trace = np.zeros(len(counts), dtype=np.int64)
-        self._offset_in_shard = np.zeros(len(counts), dtype=np.int64)
+        self._firsts = np.array(header.firsts, dtype=np.int64)
+        self._counts = np.array(header.lengths, dtype=np.int64) - self._firsts
+        self._offsets = np.concatenate([[0], np.cumsum(self._counts)])
+        self._shard_of_trace = np.zeros(len(self._counts), dtype=np.int64)
+        self._offset_in_shard = np.zeros(len(self._counts), dtype=np.int64)
         for number, members in enumerate(header.shards):
             ordered = np.sort(np.array(members, dtype=np.int64))
+            counts = self._counts[ordered]
             self._shard_of_trace[ordered] = number
-            self._offset_in_shard[ordered] = np.cumsum(counts[ordered]) - counts[ordered]
-        trace = np.repeat(np.arange(len(counts)), counts)
-        token = np.arange(self._offsets[-1]) - self._offsets[trace] + firsts[trace]
-        self.index: dict[str, np.ndarray] = {
-            "trace": trace.astype(np.int32),
-            "token": token.astype(np.int32),
-        }
+            self._offset_in_shard[ordered] = np.cumsum(counts) - counts
         self.plan = ReadingPlan.model_validate_json(json.dumps(header.fields["plan"]))
 
     @classmethod
@@ -113,6 +147,16 @@ class Store:
             )
         return cls(path, header, shards)
 
+    @cached_property
+    def index(self) -> dict[str, np.ndarray]:
+        """Where each row comes from: `trace` and `token`, both int32 [row], from 0."""
+        return self._columns(np.arange(len(self._counts)))
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Id of each trace, by position; windows of one text have the same."""
+        return tuple(self._header.traces)
+
     @property
     def identity(self) -> dict[str, str]:
         """What the model was: content hashes and settings."""
@@ -124,7 +168,7 @@ class Store:
         return dict(self._header.fields["facts"])
 
     @property
-    def traces(self) -> Mapping[str, object]:
+    def content(self) -> Mapping[str, object]:
         """Which tokenised traces were read: their `count`, and a hash of their `content`."""
         return dict(self._header.fields["traces"])
 
@@ -160,11 +204,36 @@ class Store:
                 expected=f"one of {', '.join(self.sites)}",
                 fix="add it to the reading plan and extract into a new store",
             )
-        return SiteRows(self, site, self._hidden(site))
+        return SiteRows(self, site)
 
-    def rows_of(self, trace: int) -> slice:
-        """Rows of one trace, by its position; empty where none of its tokens was kept."""
-        return slice(int(self._offsets[trace]), int(self._offsets[trace + 1]))
+    def rows_of(self, trace: int | str, tokens: slice | None = None) -> slice:
+        """Rows of one trace, or of a range of its tokens; may be empty.
+
+        Args:
+            trace: Its position, from 0, or its id.
+            tokens: Token indices, without a step. 0 is the first token of the text (of a window),
+                kept or not; negative numbers count from its end; an open end is where the kept
+                tokens end.
+
+        Raises:
+            UsageError: No such trace, several windows of that id, or tokens that were not kept.
+        """
+        number = self._position(trace)
+        first = int(self._firsts[number])
+        end = first + int(self._counts[number])
+        asked = tokens or slice(None)
+        start, stop = (
+            default if at is None else at + end if at < 0 else at
+            for at, default in ((asked.start, first), (asked.stop, end))
+        )
+        if asked.step not in (None, 1) or not first <= start <= stop <= end:
+            raise UsageError(
+                f"store {self.path}: trace {trace!r}: tokens",
+                found=f"{asked.start}:{asked.stop}" + (f":{asked.step}" if asked.step else ""),
+                expected=f"a range within the kept tokens {first}:{end}",
+            )
+        behind = int(self._offsets[number]) - first
+        return slice(behind + start, behind + stop)
 
     def rows_by_shard(self) -> Iterator[np.ndarray]:
         """Row numbers of each shard: read in this order, every shard is opened once."""
@@ -182,26 +251,59 @@ class Store:
         for shard in range(len(self._header.shards)):
             self._check(shard)
 
+    def width(self, site: str) -> int:
+        """Numbers per row of a site."""
+        shard = next(iter(self._verified), 0)
+        self._check(shard)
+        with safe_open(shard_path(self.path, shard), framework="pt") as file:
+            return int(file.get_slice(site).get_shape()[1])
+
     def read(self, site: str, rows: Rows = None) -> torch.Tensor:
         """See `SiteRows.torch`."""
         wanted = self._row_numbers(rows)
-        states = torch.empty((len(wanted), self._hidden(site)), dtype=self.dtype)
-        traces = self.index["trace"][wanted]
+        if isinstance(wanted, range):
+            run = self._run_in_shard(wanted)
+            if run is not None:
+                shard, first = run
+                self._check(shard)
+                with safe_open(shard_path(self.path, shard), framework="pt") as file:
+                    view: torch.Tensor = file.get_slice(site)[first : first + len(wanted)]
+                    return view
+            wanted = np.arange(wanted.start, wanted.stop, wanted.step)
+        return self._gathered(site, wanted)
+
+    def _run_in_shard(self, rows: range) -> tuple[int, int] | None:
+        """Shard and first row there, if these rows lie one behind the other in one shard."""
+        if not rows or rows.step != 1:
+            return None
+        # Traces without rows share the offset of the next; searching from the right skips them.
+        first, last = np.searchsorted(self._offsets, [rows[0], rows[-1]], side="right") - 1
+        between = slice(first, last + 1)
+        shards = self._shard_of_trace[between][self._counts[between] > 0]
+        if (shards != shards[0]).any():
+            return None
+        start = rows[0] - self._offsets[first] + self._offset_in_shard[first]
+        return int(shards[0]), int(start)
+
+    def _gathered(self, site: str, wanted: np.ndarray) -> torch.Tensor:
+        """A copy of chosen rows, from however many shards."""
+        traces = np.searchsorted(self._offsets, wanted, side="right") - 1
         shards = self._shard_of_trace[traces]
         local = wanted - self._offsets[traces] + self._offset_in_shard[traces]
-        for shard in np.unique(shards).tolist():
-            here = np.flatnonzero(shards == shard)
+        needed = np.unique(shards).tolist()
+        for shard in needed:
             self._check(shard)
+        states = torch.empty((len(wanted), self.width(site)), dtype=self.dtype)
+        for shard in needed:
+            here = np.flatnonzero(shards == shard)
             with safe_open(shard_path(self.path, shard), framework="pt") as file:
                 tensor = file.get_tensor(site)
                 states[torch.from_numpy(here)] = tensor[torch.from_numpy(local[here])]
         return states
 
-    def _row_numbers(self, rows: Rows) -> np.ndarray:
-        if rows is None:
-            rows = slice(None)
-        if isinstance(rows, slice):
-            return np.arange(self.n_rows)[rows]
+    def _row_numbers(self, rows: Rows) -> range | np.ndarray:
+        if rows is None or isinstance(rows, slice):
+            return range(self.n_rows)[rows or slice(None)]
         asked = np.asarray(rows)
         if asked.dtype == np.bool_ and len(asked) == self.n_rows:
             return np.flatnonzero(asked)
@@ -217,10 +319,39 @@ class Store:
             )
         return asked.astype(np.int64)
 
-    def _hidden(self, site: str) -> int:
-        self._check(0)
-        with safe_open(shard_path(self.path, 0), framework="pt") as file:
-            return int(file.get_slice(site).get_shape()[1])
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {}
+        for number, name in enumerate(self._header.traces):
+            places.setdefault(name, []).append(number)
+        return places
+
+    def _position(self, trace: int | str) -> int:
+        if not isinstance(trace, str):
+            number = operator.index(trace)
+            if not 0 <= number < len(self._counts):
+                raise UsageError(
+                    f"store {self.path}: trace {number}",
+                    found="no such position",
+                    expected=f"0 to {len(self._counts) - 1}, or an id",
+                )
+            return number
+        places = self._places.get(trace, [])
+        if len(places) != 1:
+            raise UsageError(
+                f"store {self.path}: trace {trace!r}",
+                found=f"windows at positions {places}" if places else "no such id",
+                expected="the position of one window" if places else "an id in store.traces",
+            )
+        return places[0]
+
+    def _columns(self, traces: np.ndarray) -> dict[str, np.ndarray]:
+        """Trace and token, int32 [row], of the rows of some traces in this order."""
+        counts = self._counts[traces]
+        ends = np.cumsum(counts)
+        shift = (self._firsts[traces] + counts - ends).astype(np.int32)
+        token = np.arange(ends[-1], dtype=np.int32) + np.repeat(shift, counts)
+        return {"trace": np.repeat(traces.astype(np.int32), counts), "token": token}
 
     def _check(self, shard: int) -> None:
         if shard in self._verified:
@@ -228,11 +359,10 @@ class Store:
         path = shard_path(self.path, shard)
         if file_checksum(path) != self._shards[shard].xxh3:
             raise _damaged(path, "its checksum is wrong")
-        members = np.sort(np.array(self._header.shards[shard], dtype=np.int64))
-        rows = np.concatenate([np.r_[self.rows_of(int(trace))] for trace in members])
+        expected = self._columns(np.flatnonzero(self._shard_of_trace == shard))
         with safe_open(path, framework="pt") as file:
-            for name, index in self.index.items():
-                if not np.array_equal(file.get_tensor(name).numpy(), index[rows]):
+            for name, column in expected.items():
+                if not np.array_equal(file.get_tensor(name).numpy(), column):
                     raise _damaged(path, f"its column {name!r} contradicts store.json")
         self._verified.add(shard)
 

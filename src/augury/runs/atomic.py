@@ -160,15 +160,22 @@ def remove_temporaries(folder: Path) -> int:
 
     Returns:
         How many files and folders were removed; 0 where the folder is missing.
+
+    Raises:
+        StorageError: The disk failed; the file that cannot be removed is named.
     """
     if not folder.is_dir():
         return 0
-    stale = [path for path in folder.iterdir() if is_temporary(path)]
-    for path in stale:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    path = folder
+    try:
+        stale = [each for each in folder.iterdir() if is_temporary(each)]
+        for path in stale:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
     return len(stale)
 
 

@@ -15,7 +15,8 @@ from pydantic import model_validator
 
 from augury.activations.engine import Engine, below, local_engine, on_a_model
 from augury.activations.estimate import Estimate, estimate
-from augury.activations.extract import fill_store, packs, plan_store
+from augury.activations.extract import fill_store, is_filled, packs, plan_store
+from augury.activations.layout import read_header
 from augury.activations.paired import paired
 from augury.activations.plan import ReadingPlan
 from augury.activations.ray_engine import ray_engine
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 EngineName = Literal["local", "ray"]
+_DOCTOR = "doctor.json"
+"""Written once the store is finished, so it speaks of the reader that made it."""
 
 _CHECKED = 4
 """Texts that the doctor reads again, one at a time."""
@@ -79,8 +82,8 @@ def run_job(
 ) -> Sequence[str]:
     """Write traces, tokens and the checked stores into `folder`; lines that say what is there.
 
-    An interrupted job continues when it is run again, with either engine, and a finished one is
-    reused.
+    An interrupted job continues when it is run again, with either engine; a finished one is
+    reused, and nothing is computed but what the texts come from.
 
     Args:
         job: What to read.
@@ -96,20 +99,25 @@ def run_job(
     """
     with _engine(job, engine, workers) as run:
         traces, parts = _texts(job)
-        sample = sample_of(parts)
-        named = {trace.id: trace for trace in traces}
-        texts = {part.trace_id: named[part.trace_id] for part in sample}
-        reports: dict[str, DoctorReport] = on_a_model(run, _checked, sample, texts, job)
-        _say(reports)
-        # The store refuses another job before anything of this one stands beside it.
-        stores = [_filled(run, parts, job, folder / "store")]
-        if job.twins:
-            stores.append(_filled(below(run), parts, job, folder / "base"))
-            paired(*stores)
+        readers = {"store": run, **({"base": below(run)} if job.twins else {})}
+        # A store refuses another job before anything of this one stands beside it.
+        headers = {
+            name: on_a_model(own, plan_store, parts, job.reading, None, read_header(folder / name))
+            for name, own in readers.items()
+        }
+        filled = [is_filled(folder / name, header) for name, header in headers.items()]
+        # What is there was read by a reader that passed: it needs no second examination.
+        if not (all(filled) and (folder / _DOCTOR).is_file()):
+            reports = _examine(run, traces, parts, job)
+            for name, own in readers.items():
+                fill_store(folder / name, headers[name], parts, job.reading, own)
+            for name, report in reports.items():
+                write_json(folder / name, [asdict(check) for check in report.checks])
+    stores = [Store.open(folder / name) for name in readers]
+    if job.twins:
+        paired(*stores)
     write_traces(folder / "traces.parquet", traces)
     write_tokenised(folder / "tokens.parquet", parts)
-    for name, report in reports.items():
-        write_json(folder / name, [asdict(check) for check in report.checks])
     return [f"{one.n_rows} rows of {len(one.sites)} sites in {one.path}" for one in stores]
 
 
@@ -157,12 +165,12 @@ def _checked(
 ) -> dict[str, DoctorReport]:
     """Reports of the doctor, each with its file; the whole model is let go when this ends."""
     whole = _whole(reader, job)
-    reports = {"doctor.json": _examined(whole, reader, parts, traces, job)}
+    reports = {_DOCTOR: _examined(whole, reader, parts, traces, job)}
     if job.twins:
         ids = [part.ids for part in sample_of(parts)]
         packed = packs(reader, job.reading)
         moves = adapter_moves_states(reader, ids, job.reading.sites, packed=packed)
-        reports["doctor.json"] = DoctorReport((*reports["doctor.json"].checks, moves))
+        reports[_DOCTOR] = DoctorReport((*reports[_DOCTOR].checks, moves))
         with base_of(whole) as whole_base, base_of(reader) as base:
             reports["doctor-base.json"] = _examined(whole_base, base, parts, traces, job)
     return reports
@@ -178,9 +186,16 @@ def _say(reports: Mapping[str, DoctorReport]) -> None:
         report.raise_if_failed()
 
 
-def _filled(run: Engine, parts: Sequence[TokenisedTrace], job: ReadingJob, path: Path) -> Store:
-    header = on_a_model(run, plan_store, parts, job.reading)
-    return fill_store(path, header, parts, job.reading, run)
+def _examine(
+    run: Engine, traces: Sequence[Trace], parts: Sequence[TokenisedTrace], job: ReadingJob
+) -> dict[str, DoctorReport]:
+    """Let the doctor look at a sample, where the models are, and print what it found."""
+    sample = sample_of(parts)
+    named = {trace.id: trace for trace in traces}
+    texts = {part.trace_id: named[part.trace_id] for part in sample}
+    reports: dict[str, DoctorReport] = on_a_model(run, _checked, sample, texts, job)
+    _say(reports)
+    return reports
 
 
 def _whole(reader: LoadedModel, job: ReadingJob) -> LoadedModel:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from augury.errors import DataError, MissingInput
+from augury.runs.atomic import storage_error
 from augury.traces.text import check_encodable
 
 __all__ = ["read_bytes", "read_json_lines", "take", "text_of"]
@@ -28,12 +29,16 @@ def read_bytes(path: Path, *, what: str) -> bytes:
 
     Raises:
         MissingInput: There is no such file.
+        StorageError: It cannot be read.
     """
     if not path.is_file():
         raise MissingInput(
             str(path), found="no such file", expected=what, fix="check the path in the config"
         )
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:

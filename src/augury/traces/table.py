@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +12,8 @@ import polars as pl
 
 from augury.errors import DataError
 from augury.runs.atomic import write_bytes
-from augury.traces.records import read_bytes, read_json_lines, take
+from augury.traces.records import read_json_lines, take
+from augury.traces.sealed import read_sealed, write_sealed
 from augury.traces.text import check_encodable
 from augury.traces.trace import FieldValue, Origin, Span, Trace
 
@@ -72,9 +72,7 @@ def write_traces(path: Path, traces: Sequence[Trace]) -> None:
     """
     check_unique_ids(traces, str(path))
     rows = [_to_row(trace, f"{path}:{row}") for row, trace in enumerate(traces, start=1)]
-    buffer = BytesIO()
-    pl.DataFrame(rows, schema=_SCHEMA).write_parquet(buffer)
-    write_bytes(path, buffer.getvalue())
+    write_sealed(path, pl.DataFrame(rows, schema=_SCHEMA))
 
 
 def read_traces(path: Path) -> list[Trace]:
@@ -83,14 +81,9 @@ def read_traces(path: Path) -> list[Trace]:
     Raises:
         MissingInput: There is no such file.
         DataError: It is not such a file, or a row is malformed.
+        StorageError: It is damaged; nothing of it is given out.
     """
-    raw = read_bytes(path, what="a Parquet file of traces")
-    try:
-        frame = pl.read_parquet(BytesIO(raw))
-    except Exception as error:  # polars raises its own kinds, and panics, on damaged bytes
-        raise DataError(
-            str(path), found=f"not readable: {error}", expected="a Parquet file of traces"
-        ) from error
+    frame = read_sealed(path, what="traces")
     if dict(frame.schema) != _SCHEMA:
         raise DataError(
             str(path),

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from augury.errors import DataError
-from augury.runs.atomic import write_bytes
 from augury.traces.records import read_bytes
+from augury.traces.sealed import read_sealed, write_sealed
 
 __all__ = [
     "ANSWER",
@@ -109,10 +109,11 @@ _SCHEMA: dict[str, Any] = {
 
 def write_tokenised(path: Path, tokenised: Sequence[TokenisedTrace]) -> None:
     """Store tokenised traces as Parquet, atomically; `read_tokenised` returns them equal."""
-    rows = [{name: _storable(getattr(one, name)) for name in _SCHEMA} for one in tokenised]
-    buffer = BytesIO()
-    pl.DataFrame(rows, schema=_SCHEMA).write_parquet(buffer)
-    write_bytes(path, buffer.getvalue())
+    columns = {
+        name: pl.Series(name, [_storable(getattr(one, name)) for one in tokenised], dtype=kind)
+        for name, kind in _SCHEMA.items()
+    }
+    write_sealed(path, pl.DataFrame(columns))
 
 
 def read_tokenised(path: Path) -> list[TokenisedTrace]:
@@ -121,8 +122,9 @@ def read_tokenised(path: Path) -> list[TokenisedTrace]:
     Raises:
         MissingInput: There is no such file.
         DataError: It is not such a file.
+        StorageError: It is damaged; nothing of it is given out.
     """
-    frame = _frame(path)
+    frame = read_sealed(path, what="tokenised traces")
     if dict(frame.schema) != _SCHEMA:
         raise DataError(
             str(path), found=f"columns {dict(frame.schema)}", expected=f"columns {_SCHEMA}"
@@ -179,4 +181,5 @@ def _from_row(row: dict[str, Any]) -> TokenisedTrace:
 
 
 def _storable(value: object) -> object:
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    # Through Python numbers, a million tokens would take a hundred times their own memory.
+    return pl.Series(value) if isinstance(value, np.ndarray) else value
