@@ -148,6 +148,26 @@ def test_temporaries_are_recognised_and_removed_and_nothing_else(tmp_path: Path)
     assert atomic.remove_temporaries(tmp_path / "absent") == 0
 
 
+def test_a_leftover_that_the_disk_does_not_let_go_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leftover = atomic.temporary_beside(tmp_path / "b")
+    leftover.write_text("")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(StorageError, match="Input/output error") as caught:
+        atomic.remove_temporaries(tmp_path)
+    assert caught.value.where == str(leftover)
+    monkeypatch.setattr(os, "scandir", fail)
+    monkeypatch.setattr(os, "listdir", fail)
+    with pytest.raises(StorageError, match="Input/output error") as caught:
+        atomic.remove_temporaries(tmp_path)
+    assert caught.value.where == str(tmp_path)
+
+
 def test_permissions_follow_the_umask_and_not_the_temporary_file(tmp_path: Path) -> None:
     atomic.write_bytes(tmp_path / "a", b"")
     (tmp_path / "plain").write_bytes(b"")
