@@ -51,3 +51,13 @@ def test_an_enormous_first_token_costs_no_digits() -> None:
     np.testing.assert_allclose(whole, states.astype(np.float64).std(0), rtol=1e-6)
     used[0] = False
     np.testing.assert_allclose(moments(states, used).deviation, chosen.std(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_number_types_come_as_float32_of_the_same_value(dtype: torch.dtype) -> None:
+    states = torch.randn(30_000, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    used = np.arange(len(states)) % 5 > 0
+    used[: block_rows(3)] = True
+    found = torch.cat([block.clone() for _, block in blocks(states, used)])
+    assert found.dtype == torch.float32
+    assert torch.equal(found, states[torch.from_numpy(used)].float())

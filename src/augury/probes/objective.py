@@ -97,12 +97,13 @@ class LogisticObjective:
         """
         inverse, mean = inverse_deviation(self.facts), self.facts.mean
         raw = coefficients[:, :-1] * inverse
-        centre = float(np.max(np.abs(mean) * inverse, initial=0.0)) > _CENTRE_FROM
-        bias = coefficients[:, -1] - (0 if centre else raw @ mean)
-        loss, back, residual, bend = self._read(raw, bias, columns, mean if centre else None)
+        far = float(np.max(np.abs(mean) * inverse, initial=0.0)) > _CENTRE_FROM
+        centre = mean.astype(np.float32) if far else None
+        rest = mean if centre is None else mean - centre
+        bias = coefficients[:, -1] - raw @ rest
+        loss, back, residual, bend = self._read(raw, bias, columns, centre)
         scale = 1 / self.mass.total[columns]
-        if not centre:
-            back = back - residual[:, None] * mean
+        back = back - residual[:, None] * rest
         gamma, l2 = coefficients[:, :-1], self.l2[columns]
         by_weight = back * inverse * scale[:, None] + l2[:, None] * gamma
         gradient = np.concatenate([by_weight, (residual * scale)[:, None]], axis=1)
@@ -110,19 +111,19 @@ class LogisticObjective:
         return Value(loss * scale + ridge, gradient, bend * scale)
 
     def _read(
-        self, raw: np.ndarray, bias: np.ndarray, columns: np.ndarray, shift: np.ndarray | None
+        self, raw: np.ndarray, bias: np.ndarray, columns: np.ndarray, origin: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Sums over rows of w loss, w loss' x, w loss' and w loss'', in float64 beyond a block."""
+        """Sums over rows of w loss, w loss' (x - origin), w loss' and w loss'', in float64."""
         device = device_of(self.states)
         vectors = torch.from_numpy(raw.astype(np.float32)).to(device)
         offset = torch.from_numpy(bias.astype(np.float32)).to(device)[:, None]
-        centre = None if shift is None else torch.from_numpy(shift).to(device)
+        centre = None if origin is None else torch.from_numpy(origin).to(device)
         loss = torch.zeros(len(columns), dtype=torch.float64, device=device)
         back = torch.zeros(raw.shape, dtype=torch.float64, device=device)
         residual, bend = torch.zeros_like(loss), torch.zeros_like(loss)
         for rows, block in blocks(self.states, self.mass.used):
             if centre is not None:
-                block = (block.double() - centre).float()
+                block = block - centre
             label, weight = _on(device, self.columns, rows, columns)
             sign = 1 - 2 * label.float()
             margin = (vectors @ block.T).add_(offset).mul_(sign)

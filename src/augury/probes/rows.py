@@ -103,22 +103,39 @@ def device_of(states: States) -> torch.device:
     return states.device if isinstance(states, torch.Tensor) else torch.device("cpu")
 
 
+class _Float32:
+    """Float32 copies in memory that is used again: taking it anew costs more than the copy."""
+
+    def __init__(self) -> None:
+        self._scratch = torch.zeros((0, 0))
+
+    def __call__(self, block: torch.Tensor) -> torch.Tensor:
+        if block.dtype == torch.float32:
+            return block
+        if len(block) > len(self._scratch):
+            self._scratch = torch.empty(block.shape, dtype=torch.float32, device=block.device)
+        return self._scratch[: len(block)].copy_(block)
+
+
+def _picked(states: StateArray, rows: slice | np.ndarray) -> torch.Tensor:
+    """Chosen rows as a tensor, in their own number type and on their device."""
+    if isinstance(states, torch.Tensor):
+        return states.detach()[rows if isinstance(rows, slice) else torch.from_numpy(rows)]
+    block = np.asarray(states[rows])
+    # torch refuses to share read-only memory silently, and a block is small
+    return torch.from_numpy(np.ascontiguousarray(block) if block.flags.writeable else block.copy())
+
+
 def row_block(states: StateArray, rows: slice | np.ndarray) -> torch.Tensor:
     """Return the given rows as a float32 tensor on the device of the states."""
-    if isinstance(states, torch.Tensor):
-        picked = states[rows] if isinstance(rows, slice) else states[torch.from_numpy(rows)]
-        return picked.detach().to(torch.float32)
-    block = np.asarray(states[rows])
-    if block.dtype != np.float32 or not block.flags.writeable:
-        # torch refuses to share read-only memory silently, and a block is small
-        block = block.astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(block))
+    return _picked(states, rows).to(torch.float32)
 
 
 def blocks(states: States, used: np.ndarray) -> Iterator[tuple[slice | np.ndarray, torch.Tensor]]:
     """Yield (rows, float32 block) of the used rows only; whatever the others hold is not touched.
 
-    Rows of a store come in the order in which they lie there.
+    Rows of a store come in the order in which they lie there. A block is good until the next one
+    is asked for: rows of another number type are converted in the same place.
 
     Args:
         states: Hidden states [row, hidden].
@@ -127,19 +144,20 @@ def blocks(states: States, used: np.ndarray) -> Iterator[tuple[slice | np.ndarra
     Yields:
         A slice, or row numbers where the block has gaps, and the states of these rows.
     """
+    float32 = _Float32()
     if not isinstance(states, np.ndarray | torch.Tensor):
         for numbers, stored in stored_blocks(states, used):
-            yield numbers, stored.to(torch.float32)
+            yield numbers, float32(stored)
         return
     step = block_rows(states.shape[1])
     for first in range(0, states.shape[0], step):
         rows = slice(first, min(first + step, states.shape[0]))
         keep = used[rows]
         if keep.all():
-            yield rows, row_block(states, rows)
+            yield rows, float32(_picked(states, rows))
         elif keep.any():
             numbers = first + np.flatnonzero(keep)
-            yield numbers, row_block(states, numbers)
+            yield numbers, float32(_picked(states, numbers))
 
 
 def stored_blocks(
@@ -167,10 +185,14 @@ class FeatureSums:
     def __init__(self) -> None:
         self._pivot: torch.Tensor | None = None
         self._total = self._squares = torch.zeros(0)
+        self._scratch = torch.zeros((2, 0, 0))
         self._count = 0
 
     def add(self, rows: np.ndarray, block: torch.Tensor) -> torch.Tensor:
-        """Take in a block of float32 [row, hidden]; returns it minus the pivot [hidden].
+        """Take in a block of float32 [row, hidden].
+
+        Returns:
+            The block minus the pivot [hidden], until the next one is added.
 
         Raises:
             DataError: A value is not finite; its row is named from the given numbers.
@@ -179,12 +201,15 @@ class FeatureSums:
             self._pivot = block.median(0).values
             self._total = torch.zeros_like(self._pivot, dtype=torch.float64)
             self._squares = torch.zeros_like(self._total)
-        shifted = block - self._pivot
+        if len(block) > self._scratch.shape[1]:
+            self._scratch = torch.empty((2, *block.shape), device=block.device)
+        # memory that is taken anew for every block costs more than the sums
+        shifted = torch.sub(block, self._pivot, out=self._scratch[0, : len(block)])
         sums = shifted.sum(0)
         if not bool(torch.isfinite(sums).all()):
             raise _not_finite(block, rows)
         self._total += sums
-        self._squares += (shifted * shifted).sum(0)
+        self._squares += torch.mul(shifted, shifted, out=self._scratch[1, : len(block)]).sum(0)
         self._count += len(block)
         return shifted
 

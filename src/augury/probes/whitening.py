@@ -113,11 +113,13 @@ def sampled_gram(states: States, used: np.ndarray, facts: Moments) -> np.ndarray
     picked = np.zeros(len(used), dtype=bool)
     picked[rows] = True
     device = device_of(states)
-    mean = torch.from_numpy(facts.mean).to(device)
-    inverse = torch.from_numpy(inverse_deviation(facts)).to(device)
+    mean, inverse = (
+        torch.from_numpy(part.astype(np.float32)).to(device)
+        for part in (facts.mean, inverse_deviation(facts))
+    )
     gram = torch.zeros((hidden, hidden), dtype=torch.float64, device=device)
     for group in _grouped(block for _, block in blocks(states, picked)):
-        standard = ((group.double() - mean) * inverse).float()
+        standard = (group - mean).mul_(inverse)
         gram += standard.T @ standard
     return np.asarray((gram / len(rows)).cpu().numpy())
 
@@ -126,7 +128,7 @@ def _grouped(pieces: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
     """Join small blocks, as adding a whole matrix for a few rows costs more than their product."""
     held: list[torch.Tensor] = []
     for piece in pieces:
-        held.append(piece)
+        held.append(piece.clone())
         if sum(map(len, held)) >= _GROUP:
             yield torch.cat(held)
             held = []
