@@ -39,8 +39,8 @@ class Estimate:
     """On disk, without the header: states and two int32 columns."""
 
     flops: float
-    """Products and sums for the tokens alone (`models.cost.operations`); of the head, for the rows at
-    `logits`."""
+    """Products and sums for the tokens alone (`models.cost.operations`); of the head, for
+    the rows at `logits`."""
 
     seconds: float
     """Of reading into memory, from a trial on this machine; the disk is not in it."""

@@ -1,6 +1,6 @@
 """A probe that can be given away: weights, and a card that says what they may be used for.
 
-A bundle is a folder with `probe.safetensors` (weight and bias) and `card.json`. Nothing in it can
+A bundle is a folder with `probe.safetensors` (the weights) and `card.json`. Nothing in it can
 run code. The card is written last, so a folder without a card is an unfinished bundle; it holds
 the checksum of the weights.
 """
@@ -23,7 +23,15 @@ from augury.errors import ConfigError, DataError, MissingInput, StorageError
 from augury.probes.linear import LinearProbe
 from augury.runs.atomic import write_bytes, write_json
 
-__all__ = ["Calibration", "LinearProbe", "ProbeCard", "load_bundle", "save_bundle"]
+__all__ = [
+    "Calibration",
+    "LinearProbe",
+    "ProbeCard",
+    "load_bundle",
+    "read_bundle",
+    "save_bundle",
+    "write_bundle",
+]
 
 _WEIGHTS, _CARD = "probe.safetensors", "card.json"
 _MOST_CARD_BYTES = 4 << 20
@@ -56,14 +64,22 @@ class ProbeCard(Config):
     lag: int
     """Always -horizon: the other sign convention, for readers who use it."""
 
-    target: Literal["point", "within", "span"]
-    """How the event is matched: an onset exactly at the horizon, an onset up to it, or inside."""
+    target: Literal["point", "within", "span", "binary", "continuous", "rank", "classes", "ordinal"]
+    """How an event of tokens is matched: an onset exactly at the horizon, an onset up to it, or
+    inside. Of a probe on spans: what its values mean."""
 
     label: str
     """Name of the event."""
 
     probe: str = "logistic"
-    """How the weights were fitted."""
+    """Kind of the probe: how the weights were fitted."""
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Of a probe on spans: the settings of its kind; filled in on saving."""
+
+    members: tuple[str, ...] = ()
+    """Of a probe on spans: name of each column of its scores; filled in on saving. Empty = a probe
+    on tokens."""
 
     model_name: str
     """Folder name or hub id of the model that was read."""
@@ -123,11 +139,17 @@ def save_bundle(folder: Path, probe: LinearProbe, card: ProbeCard) -> Path:
         StorageError: Writing failed half-way.
     """
     weight = np.ascontiguousarray(probe.weight, dtype=np.float32)
-    if not (np.isfinite(weight).all() and np.isfinite(probe.bias)):
+    bias = np.array([probe.bias], dtype=np.float64)
+    return write_bundle(folder, {"weight": weight, "bias": bias}, card)
+
+
+def write_bundle(folder: Path, tensors: dict[str, np.ndarray], card: ProbeCard) -> Path:
+    """Write the weights of any kind and their card; as `save_bundle`."""
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise DataError(
             f"probe for {folder}", found="weights that are not finite", expected="finite weights"
         )
-    data = save({"weight": weight, "bias": np.array([probe.bias], dtype=np.float64)})
+    data = save(tensors)
     signed = card.model_copy(update={"weights_checksum": xxhash.xxh3_128_hexdigest(data)})
     # an old card beside new weights would be a bundle that lies
     with suppress(OSError):
@@ -154,8 +176,23 @@ def load_bundle(
         DataError: The card cannot be read.
         ConfigError: The probe was fitted on another model; the message lists what differs.
     """
+    tensors, card = read_bundle(folder, model_identity=model_identity, force=force)
+    if card.members:
+        raise DataError(
+            str(folder),
+            found=f"a probe on spans ({card.probe})",
+            expected="a probe on tokens",
+            fix="load it with load_kind",
+        )
+    return _probe(folder / _WEIGHTS, tensors), card
+
+
+def read_bundle(
+    folder: Path, *, model_identity: Mapping[str, str] | None = None, force: bool = False
+) -> tuple[dict[str, np.ndarray], ProbeCard]:
+    """Read the weights of any kind and their card, with the checks of `load_bundle`."""
     card = _card(folder / _CARD)
-    probe = _probe(folder / _WEIGHTS, card)
+    tensors = _tensors(folder / _WEIGHTS, card)
     if model_identity is not None and not force:
         table = difference_table(_lasting(card.model_identity), _lasting(model_identity))
         if table:
@@ -165,7 +202,7 @@ def load_bundle(
                 expected="the model that it was fitted on",
                 fix="load that model, or force it if you know why the states agree",
             )
-    return probe, card
+    return tensors, card
 
 
 def _lasting(identity: Mapping[str, str]) -> dict[str, str]:
@@ -204,7 +241,7 @@ def _card(path: Path) -> ProbeCard:
         raise DataError(str(path), found=found, expected="a probe card") from error
 
 
-def _probe(path: Path, card: ProbeCard) -> LinearProbe:
+def _tensors(path: Path, card: ProbeCard) -> dict[str, np.ndarray]:
     data = _read(path)
     if xxhash.xxh3_128_hexdigest(data) != card.weights_checksum:
         raise StorageError(
@@ -214,13 +251,17 @@ def _probe(path: Path, card: ProbeCard) -> LinearProbe:
             fix="copy the bundle again from where it was made",
         )
     try:
-        tensors = load(data)
-        weight, bias = tensors["weight"], tensors["bias"]
+        return load(data)
     except (SafetensorError, KeyError) as error:
-        raise StorageError(str(path), found=str(error), expected="tensors weight, bias") from error
-    shapes = f"{weight.dtype}{list(weight.shape)} and {bias.dtype}{list(bias.shape)}"
-    if shapes != f"float32[{weight.size}] and float64[1]":
+        raise StorageError(str(path), found=str(error), expected="named tensors") from error
+
+
+def _probe(path: Path, tensors: dict[str, np.ndarray]) -> LinearProbe:
+    shapes = {name: f"{array.dtype}{list(array.shape)}" for name, array in tensors.items()}
+    weight = tensors.get("weight", np.zeros(0))
+    if shapes != {"weight": f"float32[{weight.size}]", "bias": "float64[1]"}:
+        found = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
         raise StorageError(
-            str(path), found=shapes, expected="weight float32[hidden] and bias float64[1]"
+            str(path), found=found, expected="weight float32[hidden] and bias float64[1]"
         )
-    return LinearProbe(weight, float(bias[0]))
+    return LinearProbe(weight, float(tensors["bias"][0]))
