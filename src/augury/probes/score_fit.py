@@ -21,7 +21,7 @@ from augury.errors import UsageError
 from augury.probes.objective import inverse_deviation
 from augury.probes.rows import Moments, StateArray, blocks, moments
 from augury.probes.score_losses import ScoreLoss
-from augury.probes.search import Search
+from augury.probes.search import Search, Value
 from augury.probes.whitening import sampled_gram
 
 __all__ = ["ScoreFit", "fit_scores"]
@@ -78,7 +78,7 @@ def fit_scores(
     facts = moments(states, used)
     inverse = inverse_deviation(facts)
     objective = _Objective(states, used, loss, l2, facts)
-    space = _space(sampled_gram(states, used, facts, inverse), loss, l2)
+    space = _space(sampled_gram(states, used, facts), loss, l2)
     search = Search(objective, space, tolerance, np.arange(len(l2)))
     search.begin(np.zeros(len(l2)), None)
     search.run(max_passes)
@@ -100,8 +100,8 @@ class _Objective:
     l2: np.ndarray
     facts: Moments
 
-    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Loss [live] and gradient [live, size]; the rows are read once forth and once back."""
+    def at(self, coefficients: np.ndarray, columns: np.ndarray) -> Value:
+        """Value of some strengths; the rows are read once forth and once back."""
         gamma, extra = _parts(coefficients, self.loss, self.states.shape[1])
         flat = gamma.reshape(-1, gamma.shape[-1])
         scores = np.concatenate([block @ flat.T for block in self._standard()])
@@ -116,9 +116,10 @@ class _Objective:
         gradient = back.reshape(gamma.shape) + l2[:, None, None] * gamma
         by_extra = np.stack([part.extra for part in parts])
         penalty = l2 / 2 * np.einsum("coh,coh->c", gamma, gamma)
-        return (
+        return Value(
             np.array([part.loss for part in parts]) + penalty,
             np.concatenate([gradient.reshape(len(columns), -1), by_extra], axis=1),
+            np.full(len(columns), self.loss.curvature),
         )
 
     def _standard(self) -> Iterator[np.ndarray]:
@@ -147,6 +148,10 @@ class _Space:
     def point(self, coefficients: np.ndarray) -> np.ndarray:
         """From coefficients of all columns to points."""
         return np.asarray(self._turn(coefficients, self.basis) / self.stretch)
+
+    def adapt(self, columns: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+        """These losses have no curvature that the search could follow."""
+        return np.ones_like(self.stretch[columns])
 
     def _turn(self, values: np.ndarray, turn: np.ndarray) -> np.ndarray:
         inner = self.outputs * len(turn)
