@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ from augury.activations.extract import fill_store, plan_store
 from augury.activations.layout import Header
 from augury.activations.ray_engine import ATTEMPTS, ray_engine
 from augury.activations.shards import read_shard
-from augury.errors import CheckFailed, ConfigError, PartialFailure
+from augury.errors import CheckFailed, ConfigError, MissingInput, PartialFailure
 from augury.models.blocks import locate
 from augury.models.load import LoadedModel
 
@@ -58,6 +60,16 @@ def test_workers_that_hold_different_models_are_refused(tmp_path: Path) -> None:
 
 def _slowly(_: LoadedModel) -> None:
     time.sleep(0.1)
+
+
+def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{unheard.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(MissingInput, match="RAY_ADDRESS=127"), ray_engine(tiny):
+            pass
+    assert time.monotonic() - started < 60
 
 
 @pytest.fixture(scope="module")
@@ -210,29 +222,58 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_ended_driver_leaves_a_store_that_resumes_and_no_worker(
-    number: signal.Signals, header: Header, whole: dict[str, bytes], tmp_path: Path
-) -> None:
-    script, path = tmp_path / "driver.py", tmp_path / "ray"
-    script.write_text(DRIVER)
+CLUSTER = """
+import sys
+from augury.activations.cluster import connected
+
+with connected() as ray:
+    print(ray.get_runtime_context().gcs_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+def _start(script: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src"), *filter(None, sys.path)])
-    driver = subprocess.Popen(
-        [sys.executable, script, path],
-        env={**os.environ, "PYTHONPATH": paths},
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def test_a_cluster_is_joined_by_its_address_and_left_running(
+    header: Header, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 32}
+    cluster = _start(CLUSTER, **guarded)
+    address = cluster.stdout.readline().strip()  # type: ignore[union-attr]
+    try:
+        for name in ("one", "two"):
+            driver = _start(DRIVER, tmp_path / name, RAY_ADDRESS=address, **guarded)
+            said = driver.communicate(timeout=300)[1]
+            assert driver.returncode == 0, said
+            assert _unordered(tmp_path / name) == whole
+    finally:
+        cluster.communicate(input="", timeout=60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_ended_driver_leaves_a_store_that_resumes_and_no_worker(
+    number: signal.Signals, header: Header, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "ray"
+    driver = _start(DRIVER, path)
     _wait_until(lambda: path.exists() and finished_is_whole(path, whole) >= 1, driver)
     # As a terminal does it: to the driver and to everything that it started in its group.
     os.killpg(driver.pid, number) if number == signal.SIGINT else driver.kill()
     said = driver.communicate(timeout=60)[1]
     assert driver.returncode == -number
     assert finished_is_whole(path, whole) < len(header.shards)
-    workers = [
-        int(line.split("process ")[1].split()[0]) for line in said.splitlines() if "ready" in line
-    ]
+    workers = [int(process) for process in re.findall(r"^worker ready .*process (\d+)", said, re.M)]
     assert workers
     _wait_until(lambda: not any(map(_is_alive, workers)))
     fill_store(path, header, texts(), PLAN, local_engine(tiny))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -14,6 +15,9 @@ __all__ = ["Shares", "connected", "share_out"]
 
 _OBJECT_STORE_BYTES = 2**30
 """Of a cluster that we start: room for shards on their way to disk. What is more, Ray spills."""
+
+
+_KNOCK_SECONDS = 20.0
 
 
 class Shares(NamedTuple):
@@ -67,6 +71,8 @@ def _join_or_start(ray: Any) -> None:
     own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     settings: dict[str, Any] = {"address": address} if address else {"address": "local", **own}
     try:
+        if address:
+            _knock(address)
         ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises bare ones
         found = str(error).strip().split("\n")[0]
@@ -82,6 +88,13 @@ def _join_or_start(ray: Any) -> None:
             expected="HOST:PORT of a running Ray head, of this Ray and Python version",
             fix="start it, or unset RAY_ADDRESS to use this machine alone",
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Ray tries for minutes to reach a port where nobody listens; this fails at once."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def share_out(
