@@ -12,6 +12,7 @@ import torch
 from tests.faults.job import run_job, tiny, wait_for
 
 from augury.activations import extract as extract_module
+from augury.activations import shards as shards_module
 from augury.activations.store import Store
 from augury.errors import AuguryError, Busy
 from augury.models.load import LoadedModel
@@ -46,17 +47,17 @@ def _child(work: Callable[[], object]) -> int:
 def _writer_that_stops_inside(loaded: LoadedModel, path: Path) -> tuple[int, int]:
     """A process that extracts and waits in its first forward pass; and the pipe that ends that."""
     started, go = os.pipe(), os.pipe()
-    sound = extract_module.read_rows
+    sound = shards_module.read_rows
 
     def waiting(*args: object, **kwargs: object) -> object:
         os.write(started[1], b"!")
         os.read(go[0], 1)
-        extract_module.read_rows = sound
+        shards_module.read_rows = sound
         return sound(*args, **kwargs)  # type: ignore[arg-type]
 
     def work() -> None:
         os.close(go[1])
-        extract_module.read_rows = waiting  # type: ignore[assignment]
+        shards_module.read_rows = waiting  # type: ignore[assignment]
         run_job(loaded, path)
 
     child = _child(work)

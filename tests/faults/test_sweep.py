@@ -32,7 +32,7 @@ def test_killed_at_file_operations_it_resumes_with_the_same_bytes(tmp_path: Path
 
 def test_killed_at_random_it_resumes_with_the_same_bytes(tmp_path: Path) -> None:
     kills, hits = kills_at_random(tmp_path, 12)
-    assert kills == 12 and hits > 2
+    assert kills == 12 and hits > 0
 
 
 def test_a_full_disk_and_a_failing_one_are_named_and_nothing_is_lost(tmp_path: Path) -> None:

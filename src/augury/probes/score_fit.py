@@ -43,7 +43,7 @@ class ScoreFit:
     """Extra parameters of the loss, from their start; float64 [strength, extra]."""
 
     gradient_norm: np.ndarray
-    """Of the whitened gradient, over its norm at the start; float64 [strength]."""
+    """Of the whitened gradient, over that of the whitened weights; float64 [strength]."""
 
     converged: np.ndarray
     """Bool [strength]."""
