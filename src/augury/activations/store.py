@@ -34,14 +34,12 @@ Rows = slice | Sequence[int] | np.ndarray | None
 class SiteRows:
     """The states of one site [row, hidden]; read from disk when asked for.
 
-    | expression                       | what it gives                                           |
-    |----------------------------------|---------------------------------------------------------|
-    | `states[100:200]`                | rows 100 to 199, whatever traces they belong to         |
-    | `states[7]`                      | one row [hidden]                                        |
-    | `states[[5, 3]]`, `states[mask]` | chosen rows, in the order asked for                     |
-    | `states.of(7)`                   | the kept tokens of trace 7                              |
-    | `states.of("gsm8k-7", slice(-5, None))` | the last five tokens of a trace, by its id       |
-    | `states.numpy(rows)`             | any of the first three as float32                       |
+    - `states[100:200]`: rows 100 to 199, whatever traces they belong to.
+    - `states[7]`: one row [hidden].
+    - `states[[5, 3]]`, `states[mask]`: chosen rows, in the order asked for.
+    - `states.of(7)`: the kept tokens of the trace at position 7.
+    - `states.of("gsm8k-7", slice(-5, None))`: the last five tokens of a trace, by its id.
+    - `states.numpy(rows)`: rows as float32.
 
     Consecutive rows of one shard are not copied: they are a view of the file, of which only the
     pages that are looked at get loaded. Writing to such a view changes it and never the file.
