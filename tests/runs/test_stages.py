@@ -293,9 +293,11 @@ def test_timings_and_the_config_in_force_are_recorded(run: Run) -> None:
 def test_each_stage_is_announced_with_its_reason(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("augury.runs.progress._quiet_depth", 0)
-    run_stages(run, Settings(), Study().stages())
-    run_stages(run, Settings(colour="red"), Study().stages())
+    # Undone before `silence` ends, which counts down what it finds.
+    with monkeypatch.context() as patch:
+        patch.setattr("augury.runs.progress._quiet_depth", 0)
+        run_stages(run, Settings(), Study().stages())
+        run_stages(run, Settings(colour="red"), Study().stages())
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "traces: never ran"
     assert lines[3:] == ["figures: config changed: colour: stored 'blue' / now 'red'"]
