@@ -6,7 +6,8 @@ from pydantic import TypeAdapter
 
 from augury.errors import UsageError
 from augury.evaluate import metrics
-from augury.evaluate.cells import TEST, split_rows
+from augury.evaluate.calibrate import fit_platt
+from augury.evaluate.cells import TEST, VALIDATION, split_rows
 from augury.evaluate.contract import judge_grid
 from augury.evaluate.intervals import effective_groups, interval
 from augury.evaluate.records import CellResult
@@ -144,6 +145,19 @@ def test_any_rising_scale_of_the_scores_gives_the_same_verdict_and_rank_metrics(
     assert plain.average_precision == bent.average_precision
     assert plain.f1 == bent.f1
     assert plain.p == bent.p and plain.verdict == bent.verdict
+
+
+def test_threshold_and_calibration_come_from_validation_alone(make_world) -> None:
+    world = make_world(8)
+    scores = world.smooth() + 2 * world.labels
+    moved = np.where(world.split == 2, 3 * scores + 1, scores)
+    plain, shifted = _judge([world.cell(scores)])[0], _judge([world.cell(moved)])[0]
+    assert plain.threshold == shifted.threshold
+    assert plain.calibration == shifted.calibration
+    chooser = split_rows(world.cell(scores), VALIDATION)
+    assert plain.threshold == metrics.best_f1_threshold(chooser.labels, chooser.scores)
+    assert plain.calibration == fit_platt(chooser.labels, chooser.scores)
+    assert plain.brier != shifted.brier
 
 
 def test_too_few_permutations_for_alpha_are_refused(make_world) -> None:

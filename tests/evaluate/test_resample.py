@@ -45,7 +45,10 @@ def test_draws_spread_around_the_score_of_the_rows_as_they_are() -> None:
 def test_f1_draws_equal_f1_of_the_repeated_rows() -> None:
     rows = _rows(2, n=60)
     resampler = Resampler([rows.groups], draws=10, seed=3)
-    draws = resampler.f1(rows, threshold=0.5)
+    at_a_score = float(np.sort(rows.scores[rows.labels])[3])
+    draws = resampler.f1(rows, threshold=at_a_score)
     for weights, value in zip(resampler._weights, draws, strict=True):
         at = np.repeat(np.arange(60), weights[rows.groups - 7])
-        assert value == pytest.approx(f1(rows.labels[at], rows.scores[at], threshold=0.5).value)
+        assert value == pytest.approx(
+            f1(rows.labels[at], rows.scores[at], threshold=at_a_score).value
+        )

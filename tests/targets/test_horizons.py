@@ -56,6 +56,13 @@ def test_point_now_and_behind_masks_partners_inside_but_not_the_onset() -> None:
     assert np.flatnonzero(~behind.use).tolist() == [0, 1, 7, 8]
 
 
+@pytest.mark.parametrize("horizon", [1, 2, 5])
+def test_within_reaches_from_the_next_token_to_the_horizon_and_no_further(horizon: int) -> None:
+    onset = np.arange(30) == 20
+    paired = at_horizon(Events(onset, onset), horizon, kind="within", eligible=every(30))
+    assert np.flatnonzero(paired.label).tolist() == list(range(20 - horizon, 20))
+
+
 def test_span_masks_nothing_and_tells_how_many_positives_are_already_inside() -> None:
     paired = at_horizon(RUN, 1, kind="span", eligible=every(12))
     assert np.flatnonzero(paired.label).tolist() == [3, 4, 5, 10]
@@ -73,7 +80,7 @@ def test_the_share_is_none_without_a_positive_or_a_look_ahead() -> None:
 FLAGS = st.lists(st.booleans(), min_size=1, max_size=30)
 
 
-@given(FLAGS, FLAGS, FLAGS, st.integers(-35, 35))
+@given(FLAGS, FLAGS, FLAGS, st.integers(-35, 35) | st.integers(-4, 4))
 @settings(max_examples=150, deadline=None)
 def test_every_kind_agrees_with_its_definition_token_by_token(
     starts: list[bool], runs: list[bool], wanted: list[bool], horizon: int
