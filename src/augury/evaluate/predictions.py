@@ -112,7 +112,7 @@ class Predictions:
             UsageError: The label was read as a yes or no.
         """
         if self.values is None:
-            raise UsageError("label", found="yes or no", expected="numbers (--continuous)")
+            raise UsageError("label", found="yes or no", expected="numbers (continuous=true)")
         return [
             NumberCell(
                 site=name,
@@ -223,7 +223,7 @@ def _check_usage(columns: Columns, share: float) -> None:
     if twice:
         raise UsageError("columns", found=f"{shown(twice[0])} named twice", expected="once each")
     if not 0 < share < 1:
-        raise UsageError("--validation-share", found=f"{share:g}", expected="between 0 and 1")
+        raise UsageError("validation_share", found=f"{share:g}", expected="between 0 and 1")
 
 
 def _table(path: Path, columns: Columns) -> pl.DataFrame:
@@ -294,7 +294,7 @@ def _labels(column: pl.Series, path: Path) -> Labels:
             f"{path}: column {shown(column.name)}",
             found=f"{len(distinct)} distinct values ({some}{' ...' if len(distinct) > 5 else ''})",
             expected="false and true, or 0 and 1",
-            fix="make a label of it with a threshold, or judge it as numbers with --continuous",
+            fix="make a label of it with a threshold, or judge numbers with -o continuous=true",
         )
     return np.asarray(values == 1)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from augury.config import Config
 from augury.errors import UsageError
@@ -89,6 +89,45 @@ class JudgingConfig(Config):
 
     seed: int = Field(0, ge=0)
     """Of draws, rotations and the deal of groups."""
+
+    split: str | None = None
+    """Column: `train`, `validation` or `test`. Without it, groups are dealt to the last two."""
+
+    trace: str | None = None
+    """Column: the text that the row is from, its rows in order; the group where not given."""
+
+    baselines: tuple[str, ...] = ()
+    """Columns of scores that saw no hidden state."""
+
+    continuous: bool = False
+    """The label is a number: rank correlation is judged."""
+
+    residual: bool = False
+    """For a numeric label: judge what a ridge regression on the baselines, fitted on all but test
+    rows, leaves over of it."""
+
+    @field_validator("baselines", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _numbers_only(self) -> JudgingConfig:
+        if self.residual and not (self.continuous and self.baselines):
+            raise ValueError("residual needs continuous=true and baselines to take away")
+        return self
+
+    def columns(self, group: str, label: str, scores: Sequence[str]) -> Columns:
+        """The columns of a file, those of the config among them."""
+        return Columns(
+            group=group,
+            label=label,
+            scores=tuple(scores),
+            split=self.split,
+            trace=self.trace,
+            baselines=self.baselines,
+            continuous=self.continuous,
+        )
 
 
 @dataclass(frozen=True, slots=True)

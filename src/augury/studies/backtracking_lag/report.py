@@ -30,6 +30,7 @@ from augury.studies.backtracking_lag.evaluation import CELLS, CSV, SUMMARY
 from augury.studies.backtracking_lag.figures import VIEW, figure_folder
 from augury.studies.backtracking_lag.probes import PROBES
 from augury.studies.backtracking_lag.traces import FACTS
+from augury.studies.backtracking_lag.trust import reliability_section, selectivity_section
 from augury.studies.openings import openings
 
 __all__ = ["conclude", "write_report"]
@@ -152,6 +153,8 @@ def _label_sections(facts: _Facts, label: str) -> list[Section]:
         Section(f"Key questions: {label}", questions),
         Section(f"Where and how early: {label}", [*shown, _cell_table(cells)]),
         Section(f"Against the baselines: {label}", [_baseline_table(cells), *_truth(facts, label)]),
+        selectivity_section(cells, crossed=facts.config.split.crossed),
+        reliability_section(cells, folder),
         Section(f"All figures: {label}", pictures[2:]),
     ]
 
@@ -209,7 +212,9 @@ def _baseline_table(cells: Sequence[CellResult]) -> Table:
     return Table(
         ("horizon", "probe", *names, "sure lead"),
         rows,
-        caption="Average precision on the same test rows. Baselines never see activations. "
+        caption="Average precision on the same test rows. Baselines never see activations, are "
+        "fitted on the same groups, and every one of them has to be beaten; `earlier_events` too, "
+        "which is told the events before the token. "
         "'sure lead': smallest lower bound of the probe's lead over any of them, valid for all "
         "cells at once.",
     )
@@ -268,7 +273,7 @@ def _honesty(facts: _Facts) -> Section:
     blocks.append(
         Paragraph(
             f"{len(facts.probes['fits'])} probes fitted to their optimum, {unfinished} not "
-            f"converged. Strength and threshold were chosen on validation. {_opened(facts.run)}"
+            f"converged. {_dealt(facts)} {_opened(facts.run)}"
         )
     )
     if "own_probability" not in {n for c in facts.results for n in c.baselines}:
@@ -279,6 +284,18 @@ def _honesty(facts: _Facts) -> Section:
             )
         )
     return Section("Checks", blocks)
+
+
+def _dealt(facts: _Facts) -> str:
+    if not facts.config.split.crossed:
+        return "Strength, threshold and calibration were chosen on validation."
+    folds = len({fit["fold"] for fit in facts.probes["fits"]})
+    return (
+        f"Groups were dealt into {folds} folds: each was tested once, by probes and baselines that "
+        "were fitted without it, and whose strength, threshold and calibration other groups "
+        "chose. Features were scaled by their spread over all rows, which no label enters. "
+        "Shuffled labels and control tasks were fitted in the first fold, whose probes are saved."
+    )
 
 
 def _opened(run: Run) -> str:

@@ -1,0 +1,30 @@
+"""A reliability diagram shows the bins that it is given, and nothing where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from augury.evaluate.reliability import ReliabilityBin
+from augury.report.reliability_figure import reliability_figure
+from judged import cell
+
+BINS = (ReliabilityBin(0.01, 0.02, 40), ReliabilityBin(0.1, 0.08, 40), ReliabilityBin(0.5, 0.6, 41))
+
+
+def test_stated_and_observed_shares_stand_beside_each_other_bin_by_bin() -> None:
+    near, far = cell("resid.1", 4, 0.3), cell("resid.1", 8, 0.2)
+    figure = reliability_figure(
+        [replace(near, reliability=BINS), replace(far, reliability=BINS[:2])]
+    )
+    assert figure is not None
+    first, second = figure.panels
+    assert {line.name: line.values for line in first.lines} == {
+        "observed": (0.02, 0.08, 0.6),
+        "stated": (0.01, 0.1, 0.5),
+    }
+    assert second.lines[0].values == (0.02, 0.08, None)
+    assert second.scale.high < first.scale.high
+
+
+def test_without_calibration_there_is_no_figure() -> None:
+    assert reliability_figure([cell("resid.1", 4, 0.3)]) is None
