@@ -50,7 +50,7 @@ def test_calls_are_those_of_the_folds_and_log_odds_are_probabilities(cell: CellS
     assert found.f1_interval is not None
     assert found.f1_interval.low < found.f1.value < found.f1_interval.high
     assert found.brier == brier(cell.labels, expit(cell.scores))
-    assert found.calibration_error.value < 0.03
+    assert found.calibration_error.value < 0.05
     assert found.test.rows == 1200 and found.train.rows == 0
     assert found.verdict == "predictive beyond baselines"
 
@@ -68,7 +68,7 @@ def test_a_column_that_no_fold_could_settle_is_insufficient(cell: CellScores) ->
     folds = FoldScores(nothing.astype(bool), nothing)
     (found,) = judge(replace(cell, scores=nothing, folds=folds))
     assert found.verdict == "insufficient data" and "same score" in found.why
-    assert found.average_precision.value is None
+    assert found.average_precision.value is None and found.brier.value is None
 
 
 def test_folds_that_leave_rows_out_are_refused(cell: CellScores) -> None:

@@ -102,7 +102,7 @@ def test_each_cause_is_found_by_the_baseline_that_sees_it_and_by_no_other(
         # `text` contains the last tokens and the position; n-grams contain the last three tokens
         allowed = {cause, "text"} | OVERLAP.get(cause, set())
         for name in set(names) - allowed:
-            assert quality[name] < 1.35 * truth.mean(), (cause, name, quality)
+            assert quality[name] < 1.45 * truth.mean(), (cause, name, quality)
 
 
 def test_prevalence_is_one_score_for_all_rows(
@@ -189,8 +189,9 @@ def test_facts_with_columns_serve_each_column_its_own(world: World) -> None:
 
 
 def test_missing_facts_leave_their_baselines_out(world: World, planted: np.ndarray) -> None:
-    bare = replace(world, facts=replace(world.facts, category=None, own_logprob=None))
-    assert tuple(fit(bare, planted[:, :1])) == BASELINES[:5]
+    less = replace(world.facts, said=None, category=None, own_logprob=None)
+    found = fit(replace(world, facts=less), planted[:, :1])
+    assert set(BASELINES) - set(found) == {"tfidf", "category", "own_probability"}
 
 
 def test_bad_input_is_named(world: World, planted: np.ndarray) -> None:

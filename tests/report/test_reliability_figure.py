@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.judged import cell
+
 from augury.evaluate.reliability import ReliabilityBin
 from augury.report.reliability_figure import reliability_figure
-from judged import cell
 
 BINS = (ReliabilityBin(0.01, 0.02, 40), ReliabilityBin(0.1, 0.08, 40), ReliabilityBin(0.5, 0.6, 41))
 

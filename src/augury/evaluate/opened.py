@@ -89,7 +89,9 @@ def open_cell(cell: CellScores, calibration_kind: CalibrationKind = "platt") -> 
         least = threshold.value
         called = [None if least is None else part.scores >= least for part in parts]
     else:
-        threshold, calibration = Score.undefined("one per fold"), Platt(1.0, 0.0)
+        threshold = Score.undefined("one per fold")
+        # scores without spread are of a column that a fold could not settle
+        calibration = Platt(1.0, 0.0) if np.ptp(parts[2].scores) else None
         parts[1] = replace(parts[2], scores=cell.folds.validated)
         called = [None, None, cell.folds.called]
     rows = parts[2]

@@ -18,7 +18,7 @@ from typing import Any
 
 from huggingface_hub import CommitOperationAdd, HfApi, constants
 from huggingface_hub import errors as hub_errors
-from huggingface_hub.utils import (
+from huggingface_hub.utils.tqdm import (
     are_progress_bars_disabled,
     disable_progress_bars,
     enable_progress_bars,
@@ -103,7 +103,7 @@ def push_bundles(
         for file in (WEIGHTS, CARD):
             data = (folder / name / file).read_bytes()
             additions.append(CommitOperationAdd((PurePosixPath(name) / file).as_posix(), data))
-    with _hub_failures(repo):
+    with _hub_failures(repo), _no_bars():
         api.create_repo(repo, private=private, exist_ok=True)
         message = f"{len(names)} probe{'' if len(names) == 1 else 's'}"
         return str(api.create_commit(repo, operations=additions, commit_message=message).oid)
@@ -234,7 +234,7 @@ def _hub_failures(repo: str) -> Iterator[None]:
             found="no such repository, or no right to see it",
             fix="check the name, or set HF_TOKEN to a token of an account that may",
         ) from error
-    except (_TRANSPORT, hub_errors.EntryNotFoundError, OSError) as error:
+    except (_TRANSPORT, hub_errors.EntryNotFoundError, OSError, ValueError) as error:
         raise StorageError(where, found=_first_line(error), fix="try again") from error
 
 
