@@ -128,7 +128,9 @@ def _api(hub: Hub, parts: list[str], body: bytes, address: str) -> Reply:
             elif line["key"] == "lfsFile":
                 files[value["path"]] = (hub.objects / value["oid"]).read_bytes()
         oid = hub.commit(repo, files)
-        return _json({"success": True, "commitOid": oid, "commitUrl": f"{address}/{repo}/commit/{oid}"})
+        return _json(
+            {"success": True, "commitOid": oid, "commitUrl": f"{address}/{repo}/commit/{oid}"}
+        )
     folder = hub.folder(repo, parts[3] if verb == "revision" else "main")
     return _missing("RevisionNotFound") if folder is None else _json(hub.listing(folder))
 

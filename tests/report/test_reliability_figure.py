@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.judged import cell
 
 from augury.evaluate.reliability import ReliabilityBin
+from augury.report.draw_html import plotly_page
 from augury.report.reliability_figure import reliability_figure
 
 BINS = (ReliabilityBin(0.01, 0.02, 40), ReliabilityBin(0.1, 0.08, 40), ReliabilityBin(0.5, 0.6, 41))
@@ -29,3 +30,11 @@ def test_stated_and_observed_shares_stand_beside_each_other_bin_by_bin() -> None
 
 def test_without_calibration_there_is_no_figure() -> None:
     assert reliability_figure([cell("resid.1", 4, 0.3)]) is None
+
+
+def test_as_many_horizons_as_a_study_has_can_be_drawn() -> None:
+    for count in range(1, 13):
+        cells = [replace(cell("resid.1", h, 0.3), reliability=BINS) for h in range(1, count + 1)]
+        figure = reliability_figure(cells)
+        assert figure is not None and len(figure.panels) == count
+        assert "observed" in plotly_page(figure)

@@ -143,6 +143,7 @@ def test_every_rung_is_judged_drawn_and_named_in_the_report(small_run: Run) -> N
         "tfidf",
         "text",
         "earlier_events",
+        "category",
         "own_probability",
     }
     scores = read_scores(small_run.path / SCORES)

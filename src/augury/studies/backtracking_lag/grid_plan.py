@@ -17,6 +17,8 @@ from augury.studies.backtracking_lag.rows import RunRows, Target
 
 __all__ = ["Column", "GridPlan", "plan_grid"]
 
+_LEAST_SHARE = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -112,13 +114,16 @@ def _shared(
 def _control_task(
     rows: RunRows, labels: np.ndarray, masks: np.ndarray, config: ProbeConfig
 ) -> np.ndarray:
-    """A random label for each token type, as often positive as the target is in training."""
+    """A random label for each token type, positive as often as the target is in training.
+
+    At least one type in ten is positive: of fewer, a few frequent tokens would decide.
+    """
     ids = rows.gather([part.ids for part in rows.parts])
     found = []
     for number in range(labels.shape[1]):
         used = masks[:, number]
         share = labels[used, number].mean() if used.any() else 0.5
-        share = float(np.clip(share, 1e-6, 1 - 1e-6))
+        share = float(np.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE))
         found.append(control_labels(ids, share=share, seed=config.control_seed + number))
     return np.stack(found, axis=1)
 

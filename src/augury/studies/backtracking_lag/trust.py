@@ -42,8 +42,9 @@ def selectivity_section(cells: Sequence[CellResult], *, crossed: bool) -> Sectio
         title,
         [
             Paragraph(
-                "Every token type gets a random label, as often positive as the event, and a probe "
-                "of the same kind and strength is fitted to it (Hewitt and Liang 2019). "
+                "Every token type gets a random label (one in ten is positive, or more where "
+                "events are more frequent), and a probe of the same kind and strength is fitted "
+                "to it (Hewitt and Liang 2019). "
                 "Selectivity is the AUROC of the event less that of this task. It describes the "
                 "probe and takes no part in the verdict."
             ),
