@@ -125,12 +125,12 @@ def test_control_task_is_the_same_label_for_every_occurrence_of_a_token(
         labels = plan.control[:, horizon]
         for token in np.unique(ids)[:50]:
             assert len(np.unique(labels[ids == token])) == 1
-    numbers = plan.numbers("control task", horizon=1)
-    assert len(numbers) == 2 and [plan.columns[n].l2 for n in numbers] == [0.03, 0.003]
-    everyone = np.arange(len(ids))
-    labels, weights = plan.data.read(everyone, np.array(numbers))
-    np.testing.assert_array_equal(labels[0], plan.control[:, 1])
-    np.testing.assert_array_equal(weights[0] > 0, target.use[:, 1] & (rows.side == 0))
+    chosen = [n for n in plan.numbers("probe") if plan.columns[n].l2 == 0.003]
+    data, l2 = plan.control_task(chosen)
+    assert l2.tolist() == [0.003] * 3
+    labels, weights = data.read(np.arange(len(ids)), np.arange(3))
+    np.testing.assert_array_equal(labels.T, plan.control)
+    np.testing.assert_array_equal(weights.T > 0, target.use & (rows.side == 0)[:, None])
 
 
 def test_every_rung_is_judged_drawn_and_named_in_the_report(small_run: Run) -> None:

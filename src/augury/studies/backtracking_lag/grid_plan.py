@@ -1,4 +1,4 @@
-"""The columns of one site's fit: probes of every fold, control tasks, and shuffled labels."""
+"""The columns of one site's fit: probes of every fold, shuffled labels, and the control task."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ _LEAST_SHARE = 0.1
 class Column:
     """One fit of a site's grid."""
 
-    role: Literal["probe", "control task", "shuffled"]
-    """`control task`: random labels of token types, for selectivity. `shuffled`: labels rotated
-    within their traces, for the tripwire. Both are fitted in the first split only."""
+    role: Literal["probe", "shuffled"]
+    """`shuffled`: labels rotated within their traces, for the tripwire; in the first split only."""
 
     split: int
     """Number of the split (the fold); of a shuffled one, of the rotation."""
@@ -46,22 +45,39 @@ class GridPlan:
     data: JoinedColumns
     """Labels and weights of the columns."""
 
+    masks: np.ndarray
+    """Training rows of every split, bool [row, split x target x horizon]."""
+
     control: np.ndarray
-    """Labels of the control task, bool [row, target x horizon]."""
+    """Labels of the control task, random by token type: bool [row, target x horizon]."""
+
+    config: ProbeConfig
 
     @property
     def l2(self) -> np.ndarray:
         """Strength of each column."""
         return np.array([column.l2 for column in self.columns])
 
-    def numbers(self, role: str, **where: object) -> list[int]:
-        """Numbers of the columns of a role, and of a split, target, horizon or strength."""
+    def numbers(self, role: str, split: int | None = None) -> list[int]:
+        """Numbers of the columns of a role, in one split or in all."""
         return [
             number
             for number, column in enumerate(self.columns)
-            if column.role == role
-            and all(getattr(column, key) == value for key, value in where.items())
+            if column.role == role and split in (None, column.split)
         ]
+
+    def control_task(self, chosen: Sequence[int]) -> tuple[SharedColumns, np.ndarray]:
+        """The control task for chosen probes of the first split: on their rows, at their strength.
+
+        Args:
+            chosen: Numbers of columns.
+
+        Returns:
+            A column for each, and its strength.
+        """
+        columns = [self.columns[number] for number in chosen]
+        data = _shared(columns, self.control, self.masks, self.config)
+        return data, np.array([column.l2 for column in columns])
 
 
 def plan_grid(rows: RunRows, targets: Sequence[Target], study: BacktrackingLagConfig) -> GridPlan:
@@ -73,7 +89,6 @@ def plan_grid(rows: RunRows, targets: Sequence[Target], study: BacktrackingLagCo
         Column("probe", split, *place, l2)
         for split, place, l2 in product(splits, places, config.l2)
     ]
-    tasks = [Column("control task", 0, *place, l2) for place, l2 in product(places, config.l2)]
     middle = config.l2[len(config.l2) // 2]
     shuffled = [
         Column("shuffled", draw, target, horizon, middle)
@@ -88,11 +103,10 @@ def plan_grid(rows: RunRows, targets: Sequence[Target], study: BacktrackingLagCo
     data = JoinedColumns(
         (
             _shared(probes, labels, masks, config),
-            _shared(tasks, control, masks, config),
             _shuffled(shuffled, rows, targets, config),
         )
     )
-    return GridPlan(rows, targets, (*probes, *tasks, *shuffled), data, control)
+    return GridPlan(rows, targets, (*probes, *shuffled), data, masks, control, config)
 
 
 def _shared(
