@@ -16,6 +16,7 @@ from augury.evaluate.records import CellResult, CellScores, ControlScores, FoldS
 from augury.evaluate.stored import write_results
 from augury.evaluate.table import result_row
 from augury.models.sites import parse_site
+from augury.probes.baselines import BASELINES
 from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
@@ -120,7 +121,7 @@ def cell_of(
 
 def _baselines(scores: Scores, config: EvaluationConfig, label: str) -> dict[str, np.ndarray]:
     found = {name: array for (of, name), array in scores.baselines.items() if of == label}
-    wanted = config.baselines or tuple(found)
+    wanted = config.baselines or [name for name in BASELINES if name in found]
     for name in wanted:
         if name not in found:
             raise UsageError(

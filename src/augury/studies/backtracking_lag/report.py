@@ -196,27 +196,25 @@ def _range(interval: object) -> str | None:
 
 
 def _baseline_table(cells: Sequence[CellResult]) -> Table:
-    names = list(dict.fromkeys(name for cell in cells for name in cell.baselines))
     by_horizon: dict[int, CellResult] = {}
     for cell in sorted(cells, key=lambda c: -(c.validation.average_precision.value or 0)):
         by_horizon.setdefault(cell.horizon, cell)
-    rows = tuple(
-        (
-            h,
-            by_horizon[h].average_precision.value,
-            *(by_horizon[h].baselines[name].ap.value for name in names),
-            by_horizon[h].difference_low_simultaneous,
-        )
-        for h in sorted(by_horizon, reverse=True)
+    horizons = sorted(by_horizon, reverse=True)
+    best = [by_horizon[h] for h in horizons]
+    names = list(dict.fromkeys(name for cell in best for name in cell.baselines))
+    rows = (
+        ("probe", *(cell.average_precision.value for cell in best)),
+        *((n, *(cell.baselines[n].ap.value for cell in best)) for n in names),
+        ("sure lead", *(cell.difference_low_simultaneous for cell in best)),
     )
     return Table(
-        ("horizon", "probe", *names, "sure lead"),
+        ("horizon", *(f"h={h}" for h in horizons)),
         rows,
         caption="Average precision on the same test rows. Baselines never see activations, are "
-        "fitted on the same groups, and every one of them has to be beaten; `earlier_events` too, "
-        "which is told the events before the token. "
-        "'sure lead': smallest lower bound of the probe's lead over any of them, valid for all "
-        "cells at once.",
+        "fitted on the same groups, and every one of them has to be beaten; earlier_events too, "
+        "which is told the events before the token. Sure lead: smallest lower bound of the "
+        "probe's lead over any of them, valid for all cells at once.",
+        strong=frozenset({0, len(rows) - 1}),
     )
 
 

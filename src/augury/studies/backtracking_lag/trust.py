@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from augury.evaluate.intervals import Interval
 from augury.evaluate.records import CellResult
 from augury.report.blocks import Block, FigureRef, Paragraph, Section, Table
 from augury.report.grid_figures import best_site
@@ -52,7 +53,7 @@ def selectivity_section(cells: Sequence[CellResult], *, crossed: bool) -> Sectio
                 ("horizon", "site", "AUROC", "on the control task", "selectivity", "95 %"),
                 rows,
                 caption=f"The best site on validation at each horizon, on {where}. All cells: the "
-                "columns `selectivity` and `control_task_auroc` of the table of results.",
+                "columns selectivity and control_task_auroc of the table of results.",
             ),
             Paragraph(reading),
         ],
@@ -86,8 +87,8 @@ def reliability_section(cells: Sequence[CellResult], folder: str) -> Section:
         ),
         Paragraph(
             "Probabilities hold where events are as frequent as here. Where they are not, "
-            "`card.calibration.probability(scores, used=SHARE)` of a saved probe multiplies the "
-            "odds accordingly."
+            "card.calibration.probability(scores, used=SHARE) of a saved probe multiplies the odds "
+            "accordingly."
         ),
     ]
     return Section(title, blocks)
@@ -100,5 +101,5 @@ def _best_by_horizon(cells: Sequence[CellResult]) -> list[CellResult]:
     return [best[horizon] for horizon in sorted(best, reverse=True)]
 
 
-def _range(interval: object) -> str:
-    return f"{interval.low:+.3f} to {interval.high:+.3f}"  # type: ignore[attr-defined]
+def _range(interval: Interval) -> str:
+    return f"{interval.low:+.3f} to {interval.high:+.3f}".replace("-", "\u2212")
