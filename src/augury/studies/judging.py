@@ -204,10 +204,25 @@ def report_judgement(judgement: Judgement, folder: Path | None) -> list[str]:
 
 
 def lines_of(results: Sequence[CellResult]) -> list[str]:
-    """The results as a table for a terminal, one line per cell; why, under insufficient data."""
-    lines = text_table(_COLUMNS, [_row(result) for result in results])
+    """The results as a table for a terminal, one line per cell; on which rows, and why not."""
+    # scores of a file have no horizon
+    shown = [n for n, c in enumerate(_COLUMNS) if c != "horizon" or any(r.horizon for r in results)]
+    rows = [tuple(_row(result)[n] for n in shown) for result in results]
+    lines = text_table(tuple(_COLUMNS[n] for n in shown), rows)
     reasons = dict.fromkeys(result.why for result in results if result.p is None)
-    return [*lines, *(f"insufficient data: {reason}" for reason in reasons)]
+    return [
+        *lines,
+        *(f"insufficient data: {reason}" for reason in reasons),
+        *dict.fromkeys(map(_tested, results)),
+        f"baselines: {', '.join(dict.fromkeys(n for r in results for n in r.baselines))}",
+    ]
+
+
+def _tested(result: CellResult) -> str:
+    """The rows that a result is of."""
+    test, name = result.test, f"h={result.horizon}: " if result.horizon else ""
+    share = "" if test.prevalence is None else f", {test.prevalence:.3g} of them positive"
+    return f"{name}judged on {test.rows} test rows of {test.groups} groups{share}"
 
 
 def write_judgement(folder: Path, judgement: Judgement) -> list[Path]:
