@@ -88,14 +88,50 @@ def test_a_foreign_file_is_judged_and_a_wrong_column_is_one_line(tmp_path: Path)
     assert "did you mean 's'" in done.stderr
 
 
-def test_deferrals_are_planned_and_a_wrong_objective_is_exit_2(tmp_path: Path) -> None:
+def test_deferrals_are_planned_and_a_wrong_objective_is_exit_78(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     label = rng.random(400) < 0.3
     rows = {"q": np.arange(400), "right": label, "s": label + rng.normal(size=400)}
     pl.DataFrame(rows).write_parquet(tmp_path / "saved.parquet")
     asked = ["plan-deferrals", "saved.parquet", "--group", "q", "--label", "right", "--score", "s"]
-    done = augury(*asked, "--deferral-budget", "0.3", "--out", "plan.json", folder=tmp_path)
+    done = augury(*asked, "-o", "deferral_budget=0.3", "--out", "plan.json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["groups"]["all"]["validation"]["deferral"] <= 0.3 == plan["limit"]
-    assert augury(*asked, "--objective", "both", folder=tmp_path).returncode == 2
+    done = augury(*asked, "-o", "objective=both", folder=tmp_path)
+    assert done.returncode == 78 and "'budget' or 'error'" in done.stderr
+
+
+def test_no_command_takes_more_than_seven_parameters() -> None:
+    group = typer.main.get_command(app)
+    for command in group.commands.values():  # type: ignore[attr-defined]
+        for verb in getattr(command, "commands", {"": command}).values():
+            named = [one.name for one in verb.params if one.name != "help"]
+            assert len(named) <= 7, f"{verb.name}: {named}"
+
+
+def test_numbers_are_judged_with_and_without_what_the_baseline_explains(tmp_path: Path) -> None:
+    """The score knows nothing but the baseline, so nothing of the residual."""
+    rng = np.random.default_rng(0)
+    text = rng.normal(size=900)
+    rows = {
+        "q": np.repeat(np.arange(90), 10),
+        "importance": 2 * text + rng.normal(size=900),
+        "s": text + 0.1 * rng.normal(size=900),
+        "text": text,
+    }
+    pl.DataFrame(rows).write_parquet(tmp_path / "saved.parquet")
+    asked = ["evaluate", "saved.parquet", "--group", "q", "--label", "importance", "--score", "s"]
+    numbers = [*asked, "-o", "continuous=true", "-o", "baselines=text", "-o", "draws=100"]
+    done = augury(*numbers, folder=tmp_path)
+    assert done.returncode == 0 and "predictive, explained by text" in done.stdout, done.stderr
+    done = augury(*numbers, "-o", "residual=true", folder=tmp_path)
+    assert done.returncode == 0 and "not predictive" in done.stdout, done.stderr
+    assert "leaves over of the label" in done.stdout
+    done = augury(*asked, "-o", "residual=true", folder=tmp_path)
+    assert done.returncode == 78 and "residual needs continuous=true" in done.stderr
+
+
+def test_columns_for_a_run_are_a_usage_error(tmp_path: Path) -> None:
+    done = augury("evaluate", "saved", "--group", "q", folder=tmp_path)
+    assert done.returncode == 2 and "judged with its own settings" in done.stderr

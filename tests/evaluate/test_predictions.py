@@ -163,5 +163,5 @@ def test_a_number_is_read_as_it_is_where_it_is_asked_for(table, save) -> None:
     assert list(cell.baselines) == ["prevalence", "position", "text"]
     (result,) = judge_numbers([cell], draws=100, permutations=99, seed=0)
     assert result.test.spearman.value == pytest.approx(1)
-    with pytest.raises(UsageError, match="--continuous"):
+    with pytest.raises(UsageError, match="continuous=true"):
         read_predictions(save(table), COLUMNS).number_cells()

@@ -7,7 +7,14 @@ from benchmarks.probe_agreement import CASES, compare
 
 
 @pytest.mark.parametrize(
-    "name", ["rows < features", "masked, weighted", "0.1 % positives", "duplicated and collinear"]
+    "name",
+    [
+        "rows < features",
+        "masked, weighted",
+        "0.1 % positives",
+        "duplicated and collinear",
+        "duplicated, weak",
+    ],
 )
 def test_coefficients_and_ranking_agree(name: str) -> None:
     found = compare(CASES[name]())

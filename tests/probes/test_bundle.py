@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from augury.errors import CannotCreate, ConfigError, DataError, MissingInput, StorageError
+from augury.errors import (
+    CannotCreate,
+    ConfigError,
+    DataError,
+    MissingInput,
+    StorageError,
+    UsageError,
+)
+from augury.evaluate.reliability import prior_corrected
 from augury.probes.bundle import Calibration, LinearProbe, ProbeCard, load_bundle, save_bundle
 
 IDENTITY = {"weights": "aa", "tokenizer": "bb", "revision": "", "dtype": "float32", "device": "cpu"}
@@ -145,3 +153,19 @@ def test_what_cannot_be_saved_is_named(probe: LinearProbe, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotCreate):
         save_bundle(tmp_path / "file", probe, card())
+
+
+def test_probabilities_follow_the_frequency_of_events_where_the_probe_is_used() -> None:
+    """Of two worlds with the same likelihoods, one with ten times fewer events."""
+    rng = np.random.default_rng(0)
+    for used in (0.3, 0.03):
+        truth = rng.random(400_000) < used
+        scores = rng.normal(np.where(truth, 1.0, -1.0), 1.0)
+        fitted = Calibration(slope=2.0, intercept=float(np.log(0.3 / 0.7)), prevalence=0.3)
+        stated = fitted.probability(scores, used=used)
+        assert stated.mean() == pytest.approx(used, rel=0.03)
+        expected = prior_corrected(fitted.probability(scores), fitted=0.3, used=used)
+        np.testing.assert_allclose(stated, expected, rtol=1e-9)
+    assert fitted.probability(scores).mean() > 2 * 0.03
+    with pytest.raises(UsageError, match="prevalence None"):
+        Calibration().probability(scores, used=0.1)

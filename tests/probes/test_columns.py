@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from augury.errors import DataError, UsageError
-from augury.probes.columns import DenseColumns, SharedColumns, mass
+from augury.probes.columns import DenseColumns, JoinedColumns, SharedColumns, mass
 from augury.probes.grid import fit_columns, fit_logistic_grid
 from probes.conftest import Planted
 
@@ -78,3 +78,19 @@ def test_columns_that_do_not_fit_together_are_named(planted: Planted) -> None:
     )
     with pytest.raises(UsageError, match="weights: a value that is negative"):
         mass(bad)
+
+
+def test_joined_columns_are_those_of_the_parts_one_after_the_other(planted: Planted) -> None:
+    first, second = shared(planted), DenseColumns(planted.labels, planted.weights)
+    joined = JoinedColumns((first, second))
+    assert joined.shape == (len(planted.states), 9)
+    rows = np.array([3, 5, 1400])
+    for live in (np.arange(9), np.array([1, 4]), np.array([4, 5, 8]), np.array([6])):
+        labels, weights = joined.read(rows, live)
+        for at, column in enumerate(live):
+            part, number = (first, column) if column < 5 else (second, column - 5)
+            expected = part.read(rows, np.array([number]))
+            np.testing.assert_array_equal(labels[at], expected[0][0])
+            np.testing.assert_array_equal(weights[at], expected[1][0])
+    with pytest.raises(DataError, match="one number"):
+        JoinedColumns((first, DenseColumns(planted.labels[1:], planted.weights[1:])))

@@ -58,6 +58,9 @@ def test_every_fact_of_a_small_text_is_as_counted_by_hand() -> None:
     assert {token: int(facts.since_event[at[token]]) for token in since} == since
     earlier = {10: 0, 11: 1, 20: 1, 21: 2, 31: 2, 32: 3}
     assert {token: int(facts.earlier_events[at[token]]) for token in earlier} == earlier
+    # among the last 16 tokens before the token: 26 has left 10 behind, 36 has left 20
+    recent = {10: 0, 11: 1, 21: 2, 26: 2, 27: 1, 31: 1, 32: 2, 36: 2, 37: 1}
+    assert {token: int(facts.recent_events[at[token]]) for token in recent} == recent
 
 
 def test_nothing_after_a_token_changes_its_facts() -> None:
@@ -81,7 +84,7 @@ def test_nothing_after_a_token_changes_its_facts() -> None:
 def test_a_look_back_knows_only_events_before_the_token_it_asks_about() -> None:
     trace, events = text()
     plain, columns = facts_of(trace, events), facts_of(trace, events, horizons=(5, 0, -4))
-    for name in ("since_event", "earlier_events"):
+    for name in ("since_event", "earlier_events", "recent_events"):
         wide, narrow = getattr(columns, name), getattr(plain, name)
         np.testing.assert_array_equal(wide[:, 0], narrow)
         np.testing.assert_array_equal(wide[:, 1], narrow)
@@ -126,7 +129,8 @@ def test_facts_never_cross_from_one_text_into_the_next() -> None:
     second = slice(len(rows), None)
     assert both.trace.tolist() == [0] * len(rows) + [1] * len(rows)
     assert both.category is not None and both.category[second] == ("other",) * len(rows)
-    for name in ("position", "recent", "since_sentence", "since_event", "earlier_events"):
+    names = ("position", "recent", "since_sentence", "since_event", "earlier_events")
+    for name in (*names, "recent_events"):
         np.testing.assert_array_equal(getattr(both, name)[second], getattr(alone, name))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augury.errors import DataError
-from augury.probes.linear import LinearGrid, LinearProbe, probe_of, scores
+from augury.probes.linear import LinearGrid, LinearProbe, probe_of, rescore, scores
 
 
 def probe_and_states(hidden: int, rows: int = 300) -> tuple[LinearProbe, np.ndarray]:
@@ -69,3 +69,13 @@ def test_states_of_another_width_are_refused() -> None:
     probe, states = probe_and_states(64)
     with pytest.raises(DataError, match=r"expected \[row, 64\]"):
         probe.score(states[:, :63])
+
+
+def test_chosen_rows_score_as_they_do_among_the_others() -> None:
+    probe, states = probe_and_states(50)
+    other, _ = probe_and_states(50)
+    used = np.random.default_rng(1).random(len(states)) < 0.3
+    expected = np.stack([probe.score(states), other.score(states)], axis=1)[used]
+    for kind in (states, torch.from_numpy(states)):
+        np.testing.assert_array_equal(rescore(kind, [probe, other], used), expected)
+    assert rescore(states, [probe], np.zeros(300, dtype=bool)).shape == (0, 1)

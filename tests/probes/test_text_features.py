@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from augury.errors import DataError
-from augury.probes.text_features import hashed_ngrams, tfidf
+from augury.probes.text_features import hashed_ngrams, said_so_far, tfidf
+from augury.traces.tokens import TokenisedTrace
 
 
 def test_ngrams_are_counted_wherever_they_stand() -> None:
@@ -47,3 +48,47 @@ def test_words_and_their_weights_come_from_training_texts_alone() -> None:
     assert found[3].nnz == 0
     with pytest.raises(DataError, match="no word"):
         tfidf(["!", "?"], np.array([True, True]))
+
+
+TEXT = "ask: So. It is 4. Wait, no"
+ENDS = [0, 4, 7, 8, 11, 14, 16, 17, 22, 23, 26]
+STARTS = [0, 5, 9, 18]
+
+
+def part(ends: list[int] = ENDS) -> TokenisedTrace:
+    """A BOS of no text, then tokens that take the space before them along."""
+    count = len(ends)
+    ends_ = np.array(ends, dtype=np.int32)
+    starts = np.concatenate([[0], ends_[:-1]]).astype(np.int32)
+    nothing = np.zeros(count, dtype=bool)
+    ids = np.arange(count, dtype=np.int32)
+    return TokenisedTrace("a", "a", ids, starts, ends_, nothing, np.full(count, 3, np.uint8), 2)
+
+
+def test_the_running_sentence_ends_with_the_token_and_is_counted_by_hand() -> None:
+    rows = np.arange(11)
+    said = said_so_far(
+        [part()], (np.zeros_like(rows), rows), texts=[TEXT], sentence_starts=[STARTS]
+    )
+    assert said == (
+        "",
+        "ask:",
+        "So",
+        "So.",
+        "It",
+        "It is",
+        "It is 4"[:7],
+        "It is 4.",
+        "Wait",
+        "Wait,",
+        "Wait, no",
+    )
+
+
+def test_text_after_a_token_changes_nothing_that_was_said() -> None:
+    rows = np.arange(6)
+    where = (np.zeros_like(rows), rows)
+    before = said_so_far([part()], where, texts=[TEXT], sentence_starts=[STARTS])
+    other = TEXT[:14] + " quite another end"
+    after = said_so_far([part()], where, texts=[other], sentence_starts=[[0, 5, 9, 24]])
+    assert before == after

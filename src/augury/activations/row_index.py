@@ -50,8 +50,10 @@ class RowIndex:
     def by_shard(self) -> Iterator[np.ndarray]:
         """Row numbers of each shard, ascending."""
         for members in self._members:
-            ranges = [np.arange(*self.offsets[trace : trace + 2]) for trace in sorted(members)]
-            yield np.concatenate(ranges)
+            traces = np.sort(np.array(members, dtype=np.int64))
+            counts = self.counts[traces]
+            shift = self.offsets[traces] - (np.cumsum(counts) - counts)
+            yield np.arange(counts.sum()) + np.repeat(shift, counts)
 
     def last_tokens(self, traces: np.ndarray) -> np.ndarray:
         """Token of each row of some traces, int32 [row], where their last tokens are kept."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from augury.errors import DataError
 from augury.evaluate.ranking import check_rows
-from augury.evaluate.records import CellScores
+from augury.evaluate.records import CellScores, ControlScores, FoldScores
 from augury.shapes import Labels, RowGroups, RowScores
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "SplitRows", "check_cells", "split_rows"]
@@ -46,7 +46,8 @@ def check_cells(cells: Sequence[CellScores]) -> None:
     Raises:
         DataError: There is no cell; two cells have the same coordinates; arrays of a cell differ in
             length; a score is not finite; a number is negative or a split is not 0, 1 or 2; a group
-            is in two splits or a trace in two groups; a cell has no baseline.
+            is in two splits or a trace in two groups; a cell has no baseline; a control task was
+            tested on other than test rows, or folds leave a row that is no test row.
     """
     if not cells:
         raise DataError("grid", found="no cell", expected="at least one")
@@ -77,6 +78,29 @@ def _check_cell(cell: CellScores) -> None:
         raise DataError(cell.name, found="no baseline", expected="at least one", fix=fix)
     for name, scores in cell.baselines.items():
         check_rows(cell.labels, scores, where=f"{cell.name}: baseline {name}")
+    if cell.control is not None:
+        _check_control(cell, cell.control)
+    if cell.folds is not None:
+        _check_folds(cell, cell.folds)
+
+
+def _check_control(cell: CellScores, control: ControlScores) -> None:
+    where = f"{cell.name}: control task"
+    check_rows(control.labels, control.scores, where=where)
+    rows = control.rows
+    if rows.shape != control.labels.shape or (len(np.unique(rows)) < len(rows)):
+        raise DataError(where, found=f"rows of shape {rows.shape}", expected="each row once")
+    outside = len(rows) and not 0 <= rows.min() <= rows.max() < len(cell.split)
+    if outside or (cell.split[rows] != TEST).any():
+        raise DataError(where, found="a row that is no test row", expected="test rows of the cell")
+
+
+def _check_folds(cell: CellScores, folds: FoldScores) -> None:
+    where = f"{cell.name}: folds"
+    check_rows(folds.called, folds.validated, where=where)
+    if folds.called.shape != cell.labels.shape or (cell.split != TEST).any():
+        found = f"{len(folds.called)} rows beside {len(cell.labels)}, {np.unique(cell.split)} split"
+        raise DataError(where, found=found, expected="the rows of the cell, all of them test rows")
 
 
 def _check_nested(inner: RowGroups, outer: RowGroups, where: str, what: str) -> None:

@@ -7,7 +7,7 @@ from validation, and the whole grid pays for its size in the p values and in the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from augury.evaluate.permutation import circular_shift_null, grid_p_values
 from augury.evaluate.records import BaselineResult, CellResult, CellScores, SplitScores
 from augury.evaluate.resample import Resampler
 from augury.evaluate.score import Score
+from augury.evaluate.selectivity import Selectivity, selectivity
 from augury.evaluate.verdict import best_baseline, verdict_of
 
 __all__ = [
@@ -79,7 +80,10 @@ def judge_grid(
     compared = compare_with_baselines(opened, resampler, alpha)
     nulls = _nulls(opened, permutations, of_rotations)
     return [
-        _result(each, resampler, baselines, null, alpha)
+        replace(
+            _result(each, resampler, baselines, null, alpha),
+            selectivity=_selectivity(each, draws, of_draws),
+        )
         for each, baselines, null in zip(opened, compared, nulls, strict=True)
     ]
 
@@ -144,7 +148,19 @@ def _result(
         null_high=null.high,
         verdict=verdict.text,
         why=verdict.why,
+        reliability=opened.reliability,
     )
+
+
+def _selectivity(opened: OpenedCell, draws: int, seed: int) -> Selectivity | None:
+    """The probe against the control task, on the test rows that both were tested on."""
+    cell = opened.cell
+    if cell.control is None:
+        return None
+    at = cell.control.rows
+    real = cell.labels[at], cell.scores[at]
+    control = cell.control.labels, cell.control.scores
+    return selectivity(real, control, cell.groups[at], draws=draws, seed=seed)
 
 
 def _intervals(
@@ -154,8 +170,9 @@ def _intervals(
     effective = effective_groups(opened.rows.labels, opened.rows.groups)
     values = [test.average_precision.value, test.auroc.value, test.f1.value]
     drawn = [probe.ap_draws, probe.auroc_draws]
-    if opened.threshold.value is not None:
-        drawn.append(resampler.f1(opened.rows, threshold=opened.threshold.value))
+    if opened.called is not None:
+        called = replace(opened.rows, scores=opened.called.astype(np.float64))
+        drawn.append(resampler.f1(called, threshold=1.0))
     lefts = [probe.ap_left, probe.auroc_left, None]
     found = [
         None

@@ -13,14 +13,37 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from augury.errors import DataError, UsageError
-from augury.evaluate.calibrate import fit_platt
+from augury.evaluate.calibrate import Platt, fit_platt
 from augury.evaluate.metrics import average_precision, best_f1_threshold
 from augury.shapes import Labels, RowGroups, RowScores
 
-__all__ = ["CrossFit", "Fit", "cross_fit"]
+__all__ = ["CrossFit", "Fit", "Settled", "cross_fit", "settle"]
 
 Fit = Callable[[Bool[np.ndarray, " row"], int], RowScores]
 """(rows to train on, number of the candidate) -> scores of all rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a fold chooses once its model is fitted."""
+
+    platt: Platt
+    """From raw scores to log-odds, which are comparable between folds."""
+
+    threshold: float
+    """Raw score with the best F1."""
+
+
+def settle(labels: Labels, scores: RowScores) -> Settled | None:
+    """Choose calibration and threshold on rows that are not tested; None where a class is absent.
+
+    Args:
+        labels: True where the row is positive.
+        scores: Raw scores by a model that was not fitted on these rows.
+    """
+    platt = fit_platt(labels, scores)
+    threshold = best_f1_threshold(labels, scores).value
+    return None if platt is None or threshold is None else Settled(platt, threshold)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,14 +106,13 @@ def cross_fit(
         outside = [_outside(fit, train, within, n) for n in range(candidates)]
         quality = [average_precision(labels[train], each[train]).value for each in outside]
         best = int(np.argmax([-1.0 if value is None else value for value in quality]))
-        platt = fit_platt(labels[train], outside[best][train])
-        threshold = best_f1_threshold(labels[train], outside[best][train]).value
-        if platt is None or threshold is None:
+        settled = settle(labels[train], outside[best][train])
+        if settled is None:
             expected = "rows of both classes in the groups that the fold trains on"
             raise DataError(f"fold {number}", found="one class", expected=expected)
         found = np.asarray(fit(train.copy(), best), dtype=np.float64)[test]
-        scores[test] = platt.slope * found + platt.intercept
-        called[test] = found >= threshold
+        scores[test] = settled.platt.slope * found + settled.platt.intercept
+        called[test] = found >= settled.threshold
         chosen.append(best)
     return CrossFit(scores, called, folds, tuple(chosen))
 

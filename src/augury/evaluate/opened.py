@@ -25,8 +25,10 @@ from augury.evaluate.metrics import (
 )
 from augury.evaluate.ranking import rank_rows
 from augury.evaluate.records import CellScores, SplitScores
+from augury.evaluate.reliability import ReliabilityBin, reliability
 from augury.evaluate.score import Score
 from augury.evaluate.verdict import insufficiency
+from augury.shapes import Labels
 
 __all__ = ["OpenedCell", "open_cell"]
 
@@ -53,6 +55,9 @@ class OpenedCell:
     threshold: Score
     """Best F1 on validation."""
 
+    called: Labels | None
+    """True where a test row is called positive; None where there is no threshold."""
+
     calibration: Platt | Isotonic | None
     """Score to probability, fitted on validation."""
 
@@ -61,6 +66,9 @@ class OpenedCell:
 
     calibration_error: Score
     """Of the calibrated probabilities on test."""
+
+    reliability: tuple[ReliabilityBin, ...]
+    """The bins behind it."""
 
     lack: str
     """Why the rows cannot carry a verdict; empty where they can."""
@@ -72,11 +80,23 @@ class OpenedCell:
 def open_cell(cell: CellScores, calibration_kind: CalibrationKind = "platt") -> OpenedCell:
     """Score every split of a cell, with threshold and calibration chosen on validation."""
     parts = [split_rows(cell, split) for split in (TRAIN, VALIDATION, TEST)]
-    _, chooser, rows = parts
-    threshold = best_f1_threshold(chooser.labels, chooser.scores)
-    calibration = fit_calibration(calibration_kind, chooser.labels, chooser.scores)
-    train, validation, test = (_known(part, _split_scores(part, threshold)) for part in parts)
-    error, gap = _calibrated(rows, calibration)
+    calibration: Platt | Isotonic | None
+    called: list[Labels | None]
+    if cell.folds is None:
+        chooser = parts[1]
+        threshold = best_f1_threshold(chooser.labels, chooser.scores)
+        calibration = fit_calibration(calibration_kind, chooser.labels, chooser.scores)
+        least = threshold.value
+        called = [None if least is None else part.scores >= least for part in parts]
+    else:
+        threshold = Score.undefined("one per fold")
+        # scores without spread are of a column that a fold could not settle
+        calibration = Platt(1.0, 0.0) if np.ptp(parts[2].scores) else None
+        parts[1] = replace(parts[2], scores=cell.folds.validated)
+        called = [None, None, cell.folds.called]
+    rows = parts[2]
+    train, validation, test = map(_known, parts, map(_split_scores, parts, called))
+    error, gap, bins = _calibrated(rows, calibration)
     return OpenedCell(
         cell,
         rows,
@@ -84,21 +104,24 @@ def open_cell(cell: CellScores, calibration_kind: CalibrationKind = "platt") -> 
         validation,
         test,
         threshold,
+        called[2],
         calibration,
         error,
         gap,
+        bins,
         insufficiency(train, validation, test) or test.average_precision.reason,
         _baseline_rows(cell, rows),
     )
 
 
-def _split_scores(rows: SplitRows, threshold: Score) -> SplitScores:
+def _split_scores(rows: SplitRows, called: Labels | None) -> SplitScores:
+    """Metrics of one split, whose rows are called positive or not."""
     ranking = rank_rows(rows.labels, rows.scores)
     no_threshold = Score.undefined("no threshold: validation has no positive row")
     at_threshold = [no_threshold] * 3
-    if threshold.value is not None:
+    if called is not None:
         at_threshold = [
-            metric(rows.labels, rows.scores, threshold=threshold.value)
+            metric(rows.labels, called.astype(np.float64), threshold=1.0)
             for metric in (f1, accuracy, balanced_accuracy)
         ]
     return SplitScores(
@@ -137,12 +160,15 @@ def _baseline_rows(cell: CellScores, rows: SplitRows) -> dict[str, SplitRows]:
     return {name: replace(rows, scores=given[at]) for name, given in cell.baselines.items()}
 
 
-def _calibrated(rows: SplitRows, calibration: Platt | Isotonic | None) -> tuple[Score, Score]:
+def _calibrated(
+    rows: SplitRows, calibration: Platt | Isotonic | None
+) -> tuple[Score, Score, tuple[ReliabilityBin, ...]]:
     if calibration is None:
         none = Score.undefined("no calibration: validation has one class only")
-        return none, none
+        return none, none, ()
     probability = calibration.probability(rows.scores)
     return (
         brier(rows.labels, probability),
         expected_calibration_error(rows.labels, probability),
+        reliability(rows.labels, probability),
     )

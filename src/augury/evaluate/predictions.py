@@ -112,7 +112,7 @@ class Predictions:
             UsageError: The label was read as a yes or no.
         """
         if self.values is None:
-            raise UsageError("label", found="yes or no", expected="numbers (--continuous)")
+            raise UsageError("label", found="yes or no", expected="numbers (continuous=true)")
         return [
             NumberCell(
                 site=name,
@@ -166,8 +166,9 @@ def read_predictions(
             two splits or a trace in two groups; there are too few groups to deal.
         UsageError: No score, a column named for two purposes, or a share outside (0, 1).
     """
-    _check_usage(columns, validation_share)
-    table = _table(path, columns)
+    table = _table(path)
+    _check_usage(columns, validation_share, table.columns)
+    _check_rows(table, columns, path)
     groups, group_names = _numbered(table[columns.group], path)
     traces = groups if columns.trace is None else _numbered(table[columns.trace], path)[0]
     _check_nested(table, columns.trace, columns.group, path)
@@ -213,29 +214,38 @@ def number_column(column: pl.Series, path: Path) -> RowScores:
     return np.asarray(values)
 
 
-def _check_usage(columns: Columns, share: float) -> None:
-    for name, given in (("group", columns.group), ("label", columns.label)):
-        if not given:
-            raise UsageError(f"--{name}", found="not given", expected="a column of the file")
-    if not columns.scores:
-        raise UsageError("--score", found="not given", expected="at least one column of the file")
+def _check_usage(columns: Columns, share: float, known: Sequence[str]) -> None:
+    named = {"--group": columns.group, "--label": columns.label, "--score": columns.scores}
+    missing = [option for option, given in named.items() if not given]
+    if missing:
+        raise UsageError(
+            ", ".join(missing), found="not given", expected=f"columns of the file: {_listed(known)}"
+        )
     twice = [name for name, count in Counter(columns.used).items() if count > 1]
     if twice:
         raise UsageError("columns", found=f"{shown(twice[0])} named twice", expected="once each")
     if not 0 < share < 1:
-        raise UsageError("--validation-share", found=f"{share:g}", expected="between 0 and 1")
+        raise UsageError("validation_share", found=f"{share:g}", expected="between 0 and 1")
 
 
-def _table(path: Path, columns: Columns) -> pl.DataFrame:
+def _table(path: Path) -> pl.DataFrame:
     try:
-        table = pl.read_parquet(path)
+        return pl.read_parquet(path)
     except FileNotFoundError as error:
         raise MissingInput(str(path), found="no such file", fix="check the path") from error
     except OSError as error:
         raise StorageError(str(path), found=f"cannot be read: {error.strerror}") from error
     except pl.exceptions.PolarsError as error:
         first = str(error).splitlines()[0]
-        raise DataError(str(path), found=first, expected="a Parquet file") from error
+        raise DataError(
+            str(path),
+            found=first,
+            expected="a Parquet file",
+            fix="write it with polars, pandas or DuckDB; one row per prediction",
+        ) from error
+
+
+def _check_rows(table: pl.DataFrame, columns: Columns, path: Path) -> None:
     for name in columns.used:
         if name not in table.columns:
             raise _no_column(path, name, table.columns)
@@ -249,15 +259,21 @@ def _table(path: Path, columns: Columns) -> pl.DataFrame:
             expected="every row once",
             fix="drop them, or add a column that tells rows apart which only look alike",
         )
-    return table
 
 
 def _no_column(path: Path, name: str, known: Sequence[str]) -> DataError:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    listed = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
     fix = f"did you mean {shown(near[0])}?" if near else "name one of these"
     where = f"{path}: column {shown(name)}"
-    return DataError(where, found="not there", expected=f"one of {listed}", fix=fix)
+    return DataError(where, found="not there", expected=f"one of {_listed(known)}", fix=fix)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(_plain, names[:20])) + (" ..." if len(names) > 20 else "")
+
+
+def _plain(name: str) -> str:
+    return shown(name)[1:-1]
 
 
 def _numbered(column: pl.Series, path: Path) -> tuple[RowGroups, list[str]]:
@@ -294,7 +310,7 @@ def _labels(column: pl.Series, path: Path) -> Labels:
             f"{path}: column {shown(column.name)}",
             found=f"{len(distinct)} distinct values ({some}{' ...' if len(distinct) > 5 else ''})",
             expected="false and true, or 0 and 1",
-            fix="make a label of it with a threshold, or judge it as numbers with --continuous",
+            fix="make a label of it with a threshold, or judge numbers with -o continuous=true",
         )
     return np.asarray(values == 1)
 

@@ -8,12 +8,50 @@ from dataclasses import dataclass
 from augury.evaluate.calibrate import Platt
 from augury.evaluate.intervals import Interval
 from augury.evaluate.isotonic import Isotonic
+from augury.evaluate.reliability import ReliabilityBin
 from augury.evaluate.score import Score
+from augury.evaluate.selectivity import Selectivity
 from augury.shapes import Labels, RowGroups, RowScores
 
-__all__ = ["BaselineResult", "CellResult", "CellScores", "SplitScores"]
+__all__ = [
+    "BaselineResult",
+    "CellResult",
+    "CellScores",
+    "ControlScores",
+    "FoldScores",
+    "SplitScores",
+]
 
 _NOT_COMPUTED = Score.undefined("not computed")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlScores:
+    """A probe of the same kind on the control task: random labels of token types."""
+
+    rows: RowGroups
+    """Rows of the cell that it was tested on, from 0; test rows, each once."""
+
+    labels: Labels
+    """The control labels of these rows."""
+
+    scores: RowScores
+    """Its scores on them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldScores:
+    """What the folds chose, where every row was tested by the fold that never saw its group.
+
+    Then every row is a test row, and the scores of the cell are log-odds that validation groups of
+    each fold calibrated.
+    """
+
+    called: Labels
+    """True where the row reaches the threshold of the fold that tested it."""
+
+    validated: RowScores
+    """Log-odds by a fold that the row's group validated. They rank sites, and choose nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +87,12 @@ class CellScores:
 
     baselines: Mapping[str, RowScores]
     """Scores of predictors that never see activations, on the same rows; at least one."""
+
+    control: ControlScores | None = None
+    """What selectivity is measured against; None where no control task was fitted."""
+
+    folds: FoldScores | None = None
+    """None where groups were split once."""
 
     @property
     def name(self) -> str:
@@ -197,6 +241,12 @@ class CellResult:
 
     why: str
     """The evidence behind the verdict, in a phrase."""
+
+    selectivity: Selectivity | None = None
+    """AUROC less that of the same kind of probe on the control task; None where none was fitted."""
+
+    reliability: tuple[ReliabilityBin, ...] = ()
+    """Stated and observed shares on test, by bins of equal mass; empty without calibration."""
 
     @property
     def lag(self) -> int:

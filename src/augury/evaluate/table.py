@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from augury.evaluate.intervals import Interval
 from augury.evaluate.records import BaselineResult, CellResult, SplitScores
+from augury.evaluate.selectivity import Selectivity
 
 __all__ = ["CellValue", "result_row"]
 
@@ -56,6 +57,8 @@ def result_row(result: CellResult) -> dict[str, CellValue]:
         "best_baseline": result.best_baseline,
         "difference_low_simultaneous": result.difference_low_simultaneous,
     }
+    if result.selectivity is not None:
+        row |= _selectivity_columns(result.selectivity)
     for name, baseline in result.baselines.items():
         row |= _baseline_columns(f"baseline_{name}", baseline)
     return row
@@ -70,6 +73,14 @@ def _split_columns(prefix: str, split: SplitScores) -> dict[str, CellValue]:
         f"{prefix}_prevalence": split.prevalence,
     }
     return columns | {f"{prefix}_{name}": getattr(split, name).value for name in _METRICS}
+
+
+def _selectivity_columns(found: Selectivity) -> dict[str, CellValue]:
+    columns: dict[str, CellValue] = {
+        "control_task_auroc": found.control.value,
+        "selectivity": found.difference.value,
+    }
+    return columns | _interval_columns("selectivity", found.interval)
 
 
 def _interval_columns(prefix: str, found: Interval | None) -> dict[str, CellValue]:

@@ -1,14 +1,17 @@
 """Predictors that never see a hidden state: what a probe has to beat.
 
-| name                | sees                                                               |
-|---------------------|--------------------------------------------------------------------|
-| `prevalence`        | nothing: one score for all rows                                    |
-| `position`          | tokens since the start of the completion                           |
-| `last_three_tokens` | the last three ids and the last pair                               |
-| `text`              | the above, a bag of the last tokens, place in the sentence         |
-| `earlier_events`    | time since the last event and their number (autocorrelation)       |
-| `category`          | the kind of problem                                                |
-| `own_probability`   | the model's own next-token probability of the event's first token  |
+| name                | sees                                                                   |
+|---------------------|------------------------------------------------------------------------|
+| `prevalence`        | nothing: one score for all rows                                        |
+| `position_rank`     | the position, of which only is fitted whether early or late is likely  |
+| `position`          | tokens since the start of the completion                               |
+| `last_three_tokens` | the last three ids and the last pair                                   |
+| `ngrams`            | the runs of one to three ids among the last eight                      |
+| `tfidf`             | the words of the running sentence and their pairs                      |
+| `text`              | the last three ids, a bag of 16, position, place in the sentence       |
+| `earlier_events`    | time since the last event, their number, and of late (autocorrelation) |
+| `category`          | the kind of problem                                                    |
+| `own_probability`   | the model's own next-token probability of the event's first token      |
 
 Each is a logistic model fitted on training rows, its strength chosen by average precision on
 validation rows. Scores are log-odds. The fitted rows are all that are positive in some column and a
@@ -28,14 +31,19 @@ from augury.errors import DataError, UsageError
 from augury.probes.facts import TokenFacts
 from augury.probes.features import count_hats, event_hats, last_three, one_hot, text_features
 from augury.probes.grid import fit_logistic_grid
+from augury.probes.position_rank import signed_place
 from augury.probes.sparse_grid import fit_sparse_grid
+from augury.probes.text_features import hashed_ngrams, tfidf
 
 __all__ = ["BASELINES", "fit_baselines", "fit_features"]
 
 BASELINES = (
     "prevalence",
+    "position_rank",
     "position",
     "last_three_tokens",
+    "ngrams",
+    "tfidf",
     "text",
     "earlier_events",
     "category",
@@ -48,6 +56,7 @@ _L2 = (1e-4, 1e-2, 1.0)
 _SPARSE_ROWS = (30.0, 3.0, 0.3)
 """Ridge strengths of the sparse models, as total loss: in rows that a token has to convince."""
 _LOG_FLOOR = -50.0
+_NGRAM_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class _Rows:
 
     labels: np.ndarray
     use: np.ndarray
+    train: np.ndarray
     validation: np.ndarray
     picked: np.ndarray
     """Numbers of the rows to fit on: every positive, and a sample of the others."""
@@ -98,9 +108,10 @@ def fit_baselines(
         names: Which of `BASELINES` to fit.
 
     Returns:
-        Log-odds, float32 [row, column], by name in the order of `BASELINES`. `category` and
-        `own_probability` are left out where the facts lack them. A column whose training rows
-        are of one class gets its smoothed prevalence from every baseline.
+        Log-odds (of `position_rank`, tokens), float32 [row, column], by name in the order of
+        `BASELINES`. `tfidf`, `category` and `own_probability` are left out where the facts lack
+        them. A column whose training rows are of one class gets its smoothed prevalence from
+        every baseline.
 
     Raises:
         DataError: Shapes disagree, or a row serves both for training and validation.
@@ -152,10 +163,16 @@ def _fit(name: str, facts: TokenFacts, rows: _Rows) -> np.ndarray | None:
     """Scores [row, column] of one baseline; None where the facts lack what it sees."""
     if name == "prevalence":
         return np.tile(rows.constant, (len(facts), 1))
+    if name == "position_rank":
+        return _position_rank(facts, rows)
     if name == "position":
         return _dense(rows, [count_hats(facts.position)])
     if name == "last_three_tokens":
         return _sparse(rows, last_three(facts))
+    if name == "ngrams":
+        return _sparse(rows, hashed_ngrams(facts.recent[:, :_NGRAM_TOKENS]))
+    if name == "tfidf":
+        return None if facts.said is None else _sparse(rows, tfidf(facts.said, rows.train))
     if name == "text":
         return _sparse(rows, text_features(facts))
     if name == "earlier_events":
@@ -167,6 +184,15 @@ def _fit(name: str, facts: TokenFacts, rows: _Rows) -> np.ndarray | None:
         return None
     own = np.maximum(facts.own_logprob, _LOG_FLOOR).astype(np.float32)
     return _dense(rows, list(own.reshape(len(facts), -1).T[:, :, None]))
+
+
+def _position_rank(facts: TokenFacts, rows: _Rows) -> np.ndarray:
+    """The position or its negative, float32 [row, column]."""
+    columns = [
+        signed_place(facts.position, labels, fit=use & rows.train)
+        for labels, use in zip(rows.labels.T, rows.use.T, strict=True)
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _dense(rows: _Rows, features: list[np.ndarray]) -> np.ndarray:
@@ -254,7 +280,7 @@ def _rows(
     constant = np.log((hits + 0.5) / (misses + 0.5)).astype(np.float32)
     weights = fit[picked] * stands_for[:, None]
     sound = (hits > 0) & (misses > 0)
-    return _Rows(labels, use, validation, picked, weights, constant, sound)
+    return _Rows(labels, use, train, validation, picked, weights, constant, sound)
 
 
 def _check(

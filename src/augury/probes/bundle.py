@@ -17,9 +17,10 @@ import xxhash
 from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from scipy.special import expit, logit
 
 from augury.config import Config, difference_table
-from augury.errors import ConfigError, DataError, MissingInput, StorageError
+from augury.errors import ConfigError, DataError, MissingInput, StorageError, UsageError
 from augury.probes.linear import LinearProbe
 from augury.runs.atomic import write_bytes, write_json
 
@@ -33,8 +34,8 @@ __all__ = [
     "write_bundle",
 ]
 
-_WEIGHTS, _CARD = "probe.safetensors", "card.json"
-_MOST_CARD_BYTES = 4 << 20
+WEIGHTS, CARD = "probe.safetensors", "card.json"
+MOST_CARD_BYTES = 4 << 20
 _ENVIRONMENT = frozenset({"device", "imported", "torch", "transformers"})
 """Parts of an identity that say where the model ran or was captured, not which model it is."""
 
@@ -47,6 +48,30 @@ class Calibration(Config):
 
     intercept: float = 0.0
     """Added after the slope."""
+
+    prevalence: float | None = None
+    """Share of positive rows where it was fitted; None = not known."""
+
+    def probability(self, scores: np.ndarray, *, used: float | None = None) -> np.ndarray:
+        """Probability of a positive, float64 [row].
+
+        Args:
+            scores: Raw scores of the probe [row].
+            used: Share of positive rows where the probe is used, if it is another: the odds are
+                multiplied by `used / (1 - used)` over those of `prevalence` (Saerens, Latinne and
+                Decaestecker 2002). It holds where only the frequency of events differs.
+
+        Raises:
+            UsageError: A share is not between 0 and 1, or `prevalence` is not known.
+        """
+        shift = 0.0
+        if used is not None:
+            if self.prevalence is None or not (0 < used < 1 and 0 < self.prevalence < 1):
+                found = f"fitted at prevalence {self.prevalence}, used at {used:g}"
+                raise UsageError("prevalence", found=found, expected="shares between 0 and 1")
+            shift = float(logit(used) - logit(self.prevalence))
+        raw = np.asarray(scores, dtype=np.float64)
+        return np.asarray(expit(self.slope * raw + self.intercept + shift))
 
 
 class ProbeCard(Config):
@@ -153,9 +178,9 @@ def write_bundle(folder: Path, tensors: dict[str, np.ndarray], card: ProbeCard) 
     signed = card.model_copy(update={"weights_checksum": xxhash.xxh3_128_hexdigest(data)})
     # an old card beside new weights would be a bundle that lies
     with suppress(OSError):
-        (folder / _CARD).unlink()
-    write_bytes(folder / _WEIGHTS, data)
-    write_json(folder / _CARD, signed.model_dump(mode="json"))
+        (folder / CARD).unlink()
+    write_bytes(folder / WEIGHTS, data)
+    write_json(folder / CARD, signed.model_dump(mode="json"))
     return folder
 
 
@@ -184,15 +209,15 @@ def load_bundle(
             expected="a probe on tokens",
             fix="load it with load_kind",
         )
-    return _probe(folder / _WEIGHTS, tensors), card
+    return _probe(folder / WEIGHTS, tensors), card
 
 
 def read_bundle(
     folder: Path, *, model_identity: Mapping[str, str] | None = None, force: bool = False
 ) -> tuple[dict[str, np.ndarray], ProbeCard]:
     """Read the weights of any kind and their card, with the checks of `load_bundle`."""
-    card = _card(folder / _CARD)
-    tensors = _tensors(folder / _WEIGHTS, card)
+    card = _card(folder / CARD)
+    tensors = _tensors(folder / WEIGHTS, card)
     if model_identity is not None and not force:
         table = difference_table(_lasting(card.model_identity), _lasting(model_identity))
         if table:
@@ -216,7 +241,7 @@ def _read(path: Path) -> bytes:
         raise MissingInput(
             str(path),
             found="no such file",
-            expected=f"a probe bundle: a folder with {_WEIGHTS} and {_CARD}",
+            expected=f"a probe bundle: a folder with {WEIGHTS} and {CARD}",
             fix="name the folder that holds both",
         ) from error
     except OSError as error:
@@ -225,9 +250,9 @@ def _read(path: Path) -> bytes:
 
 def _card(path: Path) -> ProbeCard:
     data = _read(path)
-    if len(data) > _MOST_CARD_BYTES:
+    if len(data) > MOST_CARD_BYTES:
         raise DataError(
-            str(path), found=f"{len(data)} bytes", expected=f"at most {_MOST_CARD_BYTES}"
+            str(path), found=f"{len(data)} bytes", expected=f"at most {MOST_CARD_BYTES}"
         )
     try:
         return ProbeCard.model_validate_json(data)

@@ -14,7 +14,7 @@ import numpy as np
 
 from augury.errors import DataError, UsageError
 
-__all__ = ["Columns", "DenseColumns", "Mass", "Rows", "SharedColumns", "mass"]
+__all__ = ["Columns", "DenseColumns", "JoinedColumns", "Mass", "Rows", "SharedColumns", "mass"]
 
 Rows = slice | np.ndarray
 """Rows of a block: a slice or row numbers."""
@@ -155,3 +155,28 @@ class SharedColumns:
                 f"{[len(self.target), *map(len, columns)]} columns",
                 expected="labels and use over the same rows; one entry of each kind per column",
             )
+
+
+@dataclass(frozen=True)
+class JoinedColumns:
+    """Columns of several kinds over the same rows, those of one part after those of another."""
+
+    parts: tuple[Columns, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.parts[0].shape[0], sum(part.shape[1] for part in self.parts)
+
+    def read(self, rows: Rows, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, first = [], 0
+        for part in self.parts:
+            stop = first + part.shape[1]
+            found.append(part.read(rows, live[(live >= first) & (live < stop)] - first))
+            first = stop
+        labels, weights = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return labels, weights
+
+    def __post_init__(self) -> None:
+        rows = {part.shape[0] for part in self.parts}
+        if len(rows) != 1:
+            raise DataError("columns", found=f"parts of {sorted(rows)} rows", expected="one number")

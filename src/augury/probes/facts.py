@@ -45,6 +45,13 @@ class TokenFacts:
     earlier_events: np.ndarray
     """Int [row] or [row, column], number of events that started earlier."""
 
+    recent_events: np.ndarray | None = None
+    """Int [row] or [row, column], events that started among the last `RECENT` tokens that are
+    known; None where they were not counted."""
+
+    said: tuple[str, ...] | None = None
+    """[row], the running sentence up to this token, as text; None where the text is not there."""
+
     category: tuple[str, ...] | None = None
     """[row], kind of problem; None where the traces have none."""
 
@@ -106,14 +113,15 @@ def gather_facts(
     known = at if not horizons else at[:, None] + np.minimum(np.asarray(horizons), 0)[None, :]
     first_known = first if not horizons else first[:, None]
     known = np.maximum(known, first_known)
-    last = texts.last_inside[known]
+    last, before = texts.last_inside[known], texts.onsets_before
     return TokenFacts(
         trace=trace,
         position=at - texts.first_completion[trace],
         recent=recent.astype(np.int32),
         since_sentence=at - texts.sentence[at],
         since_event=np.where(last >= first_known, known - last, -1),
-        earlier_events=texts.onsets_before[known] - texts.onsets_before[first_known],
+        earlier_events=before[known] - before[first_known],
+        recent_events=before[known] - before[np.maximum(known - RECENT, first_known)],
         category=None if categories is None else tuple(categories[i] for i in part_of_row),
         own_logprob=own_logprob,
     )

@@ -39,12 +39,17 @@ def count_hats(counts: np.ndarray) -> np.ndarray:
 
 
 def event_hats(facts: TokenFacts, column: int) -> np.ndarray:
-    """Time since the last event and number of earlier ones, float32 [row, feature]."""
-    since, earlier = (
-        array if array.ndim == 1 else array[:, column]
-        for array in (facts.since_event, facts.earlier_events)
-    )
-    return np.concatenate([count_hats(since), count_hats(earlier)], axis=1)
+    """Time since the last event, number of earlier ones and of recent ones; float32 [row, feature].
+
+    Labels are known up to this token only: `gather_facts` counts what happened before it.
+    """
+    counts = (facts.since_event, facts.earlier_events, facts.recent_events)
+    hats = [
+        count_hats(array if array.ndim == 1 else array[:, column])
+        for array in counts
+        if array is not None
+    ]
+    return np.concatenate(hats, axis=1)
 
 
 def one_hot(names: tuple[str, ...]) -> np.ndarray:

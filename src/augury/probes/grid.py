@@ -9,13 +9,15 @@ in at least one column), so this is ridge on standardised features; b is not pen
 acts on raw states. The same optimum comes from scikit-learn's `LogisticRegression` on
 standardised states with `C = 1 / (l2 sum w)` and `sample_weight=w`.
 
-Each pass reads the rows once and serves every column that has not converged yet. Memory is a few
+Each pass reads the rows once and serves every column that has not converged yet, in float32; where
+features are so collinear that rounding shows in the coefficients, some passes in float64 follow
+for these columns. Memory is a few
 blocks of rows and about 25 vectors per column, however many rows there are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +30,12 @@ from augury.probes.search import Search
 from augury.probes.whitening import Whitening, sampled_gram, whitening
 
 __all__ = ["LogisticGrid", "fit_columns", "fit_logistic_grid", "scores"]
+
+_COEFFICIENT_STEP = 4e-5
+"""Largest relative step that coefficients may still be from the optimum."""
+_SHARP_FROM = 1e-5
+"""A fit with a looser tolerance is not asked for its last digits."""
+_MOST_SHARPENING = 20
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,9 @@ def fit_columns(
     at = None if start is None else _standardised(start, null)
     search.begin(np.log(sums.share / (1 - sums.share)), at, null.value)
     search.run(max_passes)
+    if tolerance <= _SHARP_FROM:
+        spare = min(_MOST_SHARPENING, max_passes - search.passes)
+        search.sharpen(replace(objective, exact=True), _COEFFICIENT_STEP, spare)
     return _result(search, space, null.facts, sums)
 
 

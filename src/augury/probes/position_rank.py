@@ -7,7 +7,7 @@ from jaxtyping import Bool
 
 from augury.shapes import Labels, RowGroups, RowScores
 
-__all__ = ["place_in_trace", "position_rank"]
+__all__ = ["place_in_trace", "position_rank", "signed_place"]
 
 
 def place_in_trace(traces: RowGroups) -> RowScores:
@@ -36,7 +36,13 @@ def position_rank(traces: RowGroups, labels: Labels, *, fit: Bool[np.ndarray, " 
     Returns:
         The place, or its negative; the place where `fit` has no positive row.
     """
-    place = place_in_trace(traces)
+    return signed_place(place_in_trace(traces), labels, fit=fit)
+
+
+def signed_place(
+    place: RowScores | RowGroups, labels: Labels, *, fit: Bool[np.ndarray, " row"]
+) -> RowScores | RowGroups:
+    """`position_rank` where the place of each row is known."""
     hits = fit & labels
     late = not hits.any() or place[hits].mean() >= place[fit].mean()
     return place if late else -place

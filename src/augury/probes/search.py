@@ -75,6 +75,7 @@ class Search:
         self.step = np.ones(columns)
         self.cuts = np.zeros(columns, dtype=np.int64)
         self.stalled = np.zeros(columns, dtype=bool)
+        self.limit = np.inf
         self.passes = 0
 
     def begin(
@@ -114,6 +115,41 @@ class Search:
         """Advance until no column is live, or the reads are used up."""
         while len(self.live) and self.passes < max_passes:
             self.advance()
+
+    def sharpen(self, objective: Objective, limit: float, max_passes: int) -> None:
+        """Go on with an exact objective where the rounding of the first shows in coefficients.
+
+        A direction with hardly any curvature, as the difference of two copies of a feature has,
+        turns a small error of the gradient into a large one of the coefficients. They still move
+        by `coefficient_step`; where that is above the limit, the search goes on until it is not.
+
+        Args:
+            objective: The same losses, with gradients of more digits.
+            limit: Largest `coefficient_step` to leave.
+            max_passes: Reads to spend on it.
+        """
+        reached = (self.relative_norm() <= self.tolerance) & ~self.stalled
+        live = np.flatnonzero(reached & (self.coefficient_step() > limit))
+        if not len(live):
+            return
+        self.objective, self.limit, self.live = objective, limit, live
+        self.memory.forget(live)
+        found = self._evaluate(self.point[live], live)
+        self.loss[live], self.gradient[live] = found.loss, found.gradient
+        self._redirect(live)
+        self.run(self.passes + max_passes)
+
+    def coefficient_step(self) -> np.ndarray:
+        """Largest change of a coefficient by a Newton step, over the largest coefficient; [column].
+
+        In coordinates where the Hessian is near the identity, the gradient is that step.
+        """
+        every = np.arange(len(self.point))
+        step, at = (
+            np.abs(self.space.coefficients(each, every)[:, :-1]).max(axis=1, initial=0.0)
+            for each in (self.gradient, self.point)
+        )
+        return np.asarray(step / np.maximum(at, 1e-30))
 
     def advance(self) -> None:
         """Read the rows once at the trial point of every live column."""
@@ -181,4 +217,7 @@ class Search:
         """New directions for these columns; those that converged leave the grid."""
         self.direction[columns] = self.memory.direction(columns, self.gradient[columns])
         self.step[columns], self.cuts[columns] = 1.0, 0
-        self.live = self.live[self.relative_norm()[self.live] > self.tolerance]
+        unfinished = self.relative_norm() > self.tolerance
+        if np.isfinite(self.limit):
+            unfinished |= self.coefficient_step() > self.limit
+        self.live = self.live[unfinished[self.live]]

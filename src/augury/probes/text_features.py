@@ -9,8 +9,9 @@ from jaxtyping import Bool, Int
 from scipy import sparse
 
 from augury.errors import DataError
+from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["hashed_ngrams", "tfidf"]
+__all__ = ["hashed_ngrams", "said_so_far", "tfidf"]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -43,6 +44,32 @@ def hashed_ngrams(
     place = (np.concatenate(rows), np.concatenate(columns).astype(np.int64))
     ones = np.ones(len(place[0]), dtype=np.float32)
     return sparse.csr_matrix((ones, place), shape=(len(ids), buckets))
+
+
+def said_so_far(
+    parts: Sequence[TokenisedTrace],
+    rows: tuple[np.ndarray, np.ndarray],
+    *,
+    texts: Sequence[str],
+    sentence_starts: Sequence[Sequence[int]],
+) -> tuple[str, ...]:
+    """The running sentence of each row up to its token, which is included and the last to be seen.
+
+    Args:
+        parts: Tokenised traces, or their windows.
+        rows: (number of the part [row], token index in that part [row]).
+        texts: Of each part, the whole text of its trace.
+        sentence_starts: Of each part, code points where its trace's sentences start, rising.
+    """
+    begins, ends = [], []
+    for part, starts in zip(parts, sentence_starts, strict=True):
+        end = np.maximum.accumulate(part.ends)  # an added token ends at 0
+        # A token that crosses into a sentence belongs to it: its last code point decides.
+        place = np.searchsorted(starts, end - 1, side="right")
+        begins.append(np.concatenate([[0], starts])[place].tolist())
+        ends.append(end.tolist())
+    pairs = zip(*(array.tolist() for array in rows), strict=True)
+    return tuple(texts[part][begins[part][token] : ends[part][token]] for part, token in pairs)
 
 
 def tfidf(

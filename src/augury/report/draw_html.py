@@ -237,7 +237,7 @@ def _panel_axes(panel: Lines, number: int, count: int) -> dict[str, Any]:
     margin = 0.02 * (panel.scale.high - panel.scale.low)
     x = {
         **_ticks(panel.x, list(panel.x.ticks)),
-        "domain": [left, left + width],
+        "domain": [left, min(left + width, 1)],
         "anchor": f"y{suffix}",
         "tickangle": 0,
         "showgrid": False,
@@ -245,7 +245,7 @@ def _panel_axes(panel: Lines, number: int, count: int) -> dict[str, Any]:
         "zerolinecolor": "rgba(128,128,128,.5)",
     }
     y = {
-        "domain": [low, low + height],
+        "domain": [low, min(low + height, 1)],
         "anchor": f"x{suffix}",
         "range": [panel.scale.low - margin, panel.scale.high + margin],
         "title": {"text": plotly_text(panel.scale.label)},

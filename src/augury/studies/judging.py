@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from augury.config import Config
 from augury.errors import UsageError
@@ -90,6 +90,45 @@ class JudgingConfig(Config):
     seed: int = Field(0, ge=0)
     """Of draws, rotations and the deal of groups."""
 
+    split: str | None = None
+    """Column: `train`, `validation` or `test`. Without it, groups are dealt to the last two."""
+
+    trace: str | None = None
+    """Column: the text that the row is from, its rows in order; the group where not given."""
+
+    baselines: tuple[str, ...] = ()
+    """Columns of scores that saw no hidden state."""
+
+    continuous: bool = False
+    """The label is a number: rank correlation is judged."""
+
+    residual: bool = False
+    """For a numeric label: judge what a ridge regression on the baselines, fitted on all but test
+    rows, leaves over of it."""
+
+    @field_validator("baselines", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _numbers_only(self) -> JudgingConfig:
+        if self.residual and not (self.continuous and self.baselines):
+            raise ValueError("residual needs continuous=true and baselines to take away")
+        return self
+
+    def columns(self, group: str, label: str, scores: Sequence[str]) -> Columns:
+        """The columns of a file, those of the config among them."""
+        return Columns(
+            group=group,
+            label=label,
+            scores=tuple(scores),
+            split=self.split,
+            trace=self.trace,
+            baselines=self.baselines,
+            continuous=self.continuous,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -165,10 +204,25 @@ def report_judgement(judgement: Judgement, folder: Path | None) -> list[str]:
 
 
 def lines_of(results: Sequence[CellResult]) -> list[str]:
-    """The results as a table for a terminal, one line per cell; why, under insufficient data."""
-    lines = text_table(_COLUMNS, [_row(result) for result in results])
+    """The results as a table for a terminal, one line per cell; on which rows, and why not."""
+    # scores of a file have no horizon
+    shown = [n for n, c in enumerate(_COLUMNS) if c != "horizon" or any(r.horizon for r in results)]
+    rows = [tuple(_row(result)[n] for n in shown) for result in results]
+    lines = text_table(tuple(_COLUMNS[n] for n in shown), rows)
     reasons = dict.fromkeys(result.why for result in results if result.p is None)
-    return [*lines, *(f"insufficient data: {reason}" for reason in reasons)]
+    return [
+        *lines,
+        *(f"insufficient data: {reason}" for reason in reasons),
+        *dict.fromkeys(map(_tested, results)),
+        f"baselines: {', '.join(dict.fromkeys(n for r in results for n in r.baselines))}",
+    ]
+
+
+def _tested(result: CellResult) -> str:
+    """The rows that a result is of."""
+    test, name = result.test, f"h={result.horizon}: " if result.horizon else ""
+    share = "" if test.prevalence is None else f", {test.prevalence:.3g} of them positive"
+    return f"{name}judged on {test.rows} test rows of {test.groups} groups{share}"
 
 
 def write_judgement(folder: Path, judgement: Judgement) -> list[Path]:

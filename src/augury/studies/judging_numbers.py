@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from pydantic import TypeAdapter
 
+from augury.evaluate.cells import TEST
 from augury.evaluate.number_contract import judge_numbers
-from augury.evaluate.number_records import NumberResult
+from augury.evaluate.number_records import NumberCell, NumberResult
 from augury.evaluate.number_table import number_row
-from augury.evaluate.predictions import Columns, read_predictions
+from augury.evaluate.predictions import Columns, Predictions, read_predictions
+from augury.probes.residual import residual
 from augury.report.blocks import Bullets, Paragraph, Section, Table
 from augury.report.page import page, write_page
 from augury.report.tables import CellValue, write_csv
@@ -57,21 +61,39 @@ def judge_number_file(
     rows = read_predictions(
         path, columns, validation_share=config.validation_share, seed=config.seed
     )
+    cells = _residual(rows) if config.residual else rows.number_cells()
     results = judge_numbers(
-        rows.number_cells(),
+        cells,
         headline=config.headline,
         draws=config.draws,
         permutations=config.permutations,
         seed=config.seed,
         alpha=config.alpha,
     )
-    how = (f"headline {config.headline}", *settings_of(columns, config))
+    asked = "what a ridge regression on the baselines leaves over of the label"
+    how = (
+        f"headline {config.headline}",
+        *((f"judged: {asked}",) if config.residual else ()),
+        *settings_of(columns, config),
+    )
     lines = [*text_table(_COLUMNS, [_row(result) for result in results]), *how]
     reasons = dict.fromkeys(result.why for result in results if result.p is None)
     lines += [f"insufficient data: {reason}" for reason in reasons]
     if folder is not None:
         lines += [str(written) for written in _write(folder, results, str(path), how)]
     return lines
+
+
+def _residual(rows: Predictions) -> list[NumberCell]:
+    """The cells with what the baselines leave over of the label in its place."""
+    fitted = rows.split != TEST
+    features = np.stack(list(rows.baselines.values()), axis=1)
+    spread = features[fitted].std(axis=0)
+    features = (features - features[fitted].mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return [
+        replace(cell, values=residual(cell.values, features, fitted), label=f"{cell.label} left")
+        for cell in rows.number_cells()
+    ]
 
 
 def _write(

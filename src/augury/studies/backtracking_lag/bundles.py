@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from augury import __version__
@@ -16,8 +15,10 @@ from augury.probes.linear import LinearProbe
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
+from augury.studies.backtracking_lag.rows import SIDES
 from augury.studies.backtracking_lag.scores import Scores
 from augury.studies.backtracking_lag.traces import SPLIT
+from augury.studies.splitting import read_split
 
 __all__ = ["probe_folder", "save_probe"]
 
@@ -42,13 +43,18 @@ def save_probe(
     place: tuple[str, str, int],
     result: CellResult,
 ) -> None:
-    """Save the probe of one cell: (label, site, number of the horizon)."""
+    """Save the probe of one cell: (label, site, number of the horizon); with folds the first's.
+
+    Then its groups, threshold and calibration are those of the first fold, and its scores those of
+    the procedure, from all folds.
+    """
     label, site, number = place
     weight, bias = scores.weights[label, site][number], float(scores.biases[label, site][number])
-    split = json.loads((run.path / SPLIT).read_text(encoding="utf-8"))
+    split = read_split(run.path / SPLIT)
     store = Store.open(run.path / STORE)
     row = result_row(result)
-    identity, calibrated = store.identity, result.calibration
+    identity = store.identity
+    threshold, calibration = _settled(scores, place, result)
     card = ProbeCard(
         site=site,
         horizon=result.horizon,
@@ -60,20 +66,38 @@ def save_probe(
         model_identity=identity,
         tokenizer_hash=identity["tokenizer"],
         dtype=str(store.dtype).removeprefix("torch."),
-        threshold=result.threshold.value,
-        calibration=Calibration(slope=calibrated.slope, intercept=calibrated.intercept)
-        if isinstance(calibrated, Platt)
-        else None,
+        threshold=threshold,
+        calibration=calibration,
         scores={key: value for key, value in row.items() if value is not None},
         training_data={
             "source": config.traces.source,
             "written_by": config.traces.written_by or config.traces.source,
             "on_policy": config.on_policy,
+            "folds": len(split) if len(split) > 1 else None,
         },
-        split_groups={side: fingerprint(sorted(groups)) for side, groups in split.items()},
+        split_groups={side: fingerprint(sorted(getattr(split[0], side))) for side in SIDES},
         do_not_use_for=_DO_NOT_USE_FOR,
         augury_version=__version__,
     )
     save_bundle(
         run.path / probe_folder(label, site, result.horizon), LinearProbe(weight, bias), card
+    )
+
+
+def _settled(
+    scores: Scores, place: tuple[str, str, int], result: CellResult
+) -> tuple[float | None, Calibration | None]:
+    """Threshold on raw scores, and calibration; None where validation could not choose them."""
+    label, site, number = place
+    prevalence = result.validation.prevalence
+    if scores.crossed:
+        slope, intercept, threshold = map(float, scores.settled[label, site][number])
+        if not slope:
+            return None, None
+        return threshold, Calibration(slope=slope, intercept=intercept, prevalence=prevalence)
+    found = result.calibration
+    if not isinstance(found, Platt):
+        return result.threshold.value, None
+    return result.threshold.value, Calibration(
+        slope=found.slope, intercept=found.intercept, prevalence=prevalence
     )

@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from augury.activations.store import Store
 from augury.errors import CheckFailed
 from augury.evaluate.agreement import assert_agrees_with
@@ -17,6 +15,7 @@ from augury.evaluate.records import CellResult
 from augury.evaluate.stored import read_results
 from augury.evaluate.tripwires import Tripwire
 from augury.probes.bundle import load_bundle
+from augury.probes.linear import rescore
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.bundles import probe_folder
@@ -69,17 +68,21 @@ def verify(run: Run, config: BacktrackingLagConfig) -> Sequence[str]:
     results = read_results(run.path / CELLS)
     for result in results:
         number = config.targets.horizons.index(result.horizon)
-        use = scores.use[result.label][:, number] & (scores.rows["side"] == 2)
-        at = np.flatnonzero(use)
+        at = scores.use[result.label][:, number] & (scores.rows["side"] == 2)
         folder = run.path / probe_folder(result.label, result.site, result.horizon)
         probe, _ = load_bundle(folder, model_identity=store.identity)
+        raw = rescore(store[result.site], [probe], at)[:, 0]
+        again = scores.as_judged(result.label, result.site, number, raw)
         truth = scores.labels[result.label][at, number]
-        found = average_precision(truth, probe.score(store[result.site].torch(at)))
-        if found.value != result.average_precision.value:
+        found, expected = average_precision(truth, again), result.average_precision
+        if scores.crossed:  # the saved probe is that of the first fold, the result is of all
+            stored = scores.probes[result.label, result.site][at, number]
+            expected = average_precision(truth, stored)
+        if found.value != expected.value:
             raise CheckFailed(
                 f"probe {folder}",
                 found=f"test average precision {found.value!r}",
-                expected=f"the stored {result.average_precision.value!r}",
+                expected=f"the stored {expected.value!r}",
             )
     return [f"{len(results)} probes reproduce their stored test score bit for bit"]
 

@@ -11,13 +11,13 @@ from augury.activations.plan import ReadingPlan
 from augury.config import Config
 from augury.models.load import ModelConfig
 from augury.studies.reading import ReadingJob
+from augury.studies.splitting import SplitConfig
 from augury.studies.texts import TraceConfig
 
 __all__ = [
     "BacktrackingLagConfig",
     "EvaluationConfig",
     "ProbeConfig",
-    "SplitConfig",
     "TargetConfig",
 ]
 
@@ -49,15 +49,6 @@ class TargetConfig(Config):
         """Places in `horizons` of those that look ahead; of all, where none does."""
         found = [number for number, horizon in enumerate(self.horizons) if horizon > 0]
         return found or list(range(len(self.horizons)))
-
-
-class SplitConfig(Config):
-    """How groups are dealt to train, validation and test."""
-
-    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
-    """Shares of the chains."""
-
-    seed: int = Field(default=42, ge=0)
 
 
 class ProbeConfig(Config):

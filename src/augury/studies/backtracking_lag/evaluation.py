@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from augury.errors import UsageError
+from augury.evaluate.cells import TEST
 from augury.evaluate.contract import judge_grid
 from augury.evaluate.metrics import average_precision
-from augury.evaluate.records import CellResult, CellScores
+from augury.evaluate.records import CellResult, CellScores, ControlScores, FoldScores
 from augury.evaluate.stored import write_results
 from augury.evaluate.table import result_row
 from augury.models.sites import parse_site
+from augury.probes.baselines import BASELINES
 from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.runs.progress import say
 from augury.studies.backtracking_lag.bundles import save_probe
-from augury.studies.backtracking_lag.config import BacktrackingLagConfig
+from augury.studies.backtracking_lag.config import BacktrackingLagConfig, EvaluationConfig
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.scores import Scores, read_scores
 from augury.studies.backtracking_lag.wires import touch_wires
@@ -93,8 +96,13 @@ def cell_of(
     """One cell on the rows that it uses."""
     at = np.flatnonzero(scores.use[label][:, number])
     baselines = {
-        name: array[at, number] for (of, name), array in scores.baselines.items() if of == label
+        name: array[at, number]
+        for name, array in _baselines(scores, config.evaluation, label).items()
     }
+    folds = None
+    if scores.crossed:
+        called, validated = scores.called[label, site], scores.validated[label, site]
+        folds = FoldScores(called[at, number], validated[at, number])
     return CellScores(
         site=site,
         horizon=config.targets.horizons[number],
@@ -104,9 +112,34 @@ def cell_of(
         scores=scores.probes[label, site][at, number],
         groups=scores.rows["group"][at],
         traces=scores.rows["trace"][at],
-        split=scores.rows["side"][at],
+        split=np.where(scores.rows["judged"], TEST, scores.rows["side"])[at],
         baselines=baselines,
+        control=_control(scores, label, site, number),
+        folds=folds,
     )
+
+
+def _baselines(scores: Scores, config: EvaluationConfig, label: str) -> dict[str, np.ndarray]:
+    found = {name: array for (of, name), array in scores.baselines.items() if of == label}
+    wanted = config.baselines or [name for name in BASELINES if name in found]
+    for name in wanted:
+        if name not in found:
+            raise UsageError(
+                f"evaluation.baselines: {name!r}",
+                found="no baseline of this name was fitted",
+                expected=", ".join(found),
+            )
+    return {name: found[name] for name in wanted}
+
+
+def _control(scores: Scores, label: str, site: str, number: int) -> ControlScores | None:
+    """The control task on rows of the cell that it was tested on; None where none was fitted."""
+    used, test = scores.use[label][:, number], scores.rows["side"] == TEST
+    given = scores.control_task[label, site][used[test], number]
+    if np.isnan(given).any():
+        return None
+    labels = scores.control_labels[label][used[test], number]
+    return ControlScores(np.flatnonzero(test[used]), labels, given)
 
 
 def seed_columns(result: CellResult) -> dict[str, CellValue]:
@@ -137,7 +170,7 @@ def _parquet(rows: list[dict[str, CellValue]]) -> bytes:
 
 
 def _test_rows(scores: Scores, label: str, number: int) -> np.ndarray:
-    return np.flatnonzero(scores.use[label][:, number] & (scores.rows["side"] == 2))
+    return np.flatnonzero(scores.use[label][:, number] & scores.rows["judged"])
 
 
 def _references(scores: Scores, config: BacktrackingLagConfig) -> dict[str, Any]:

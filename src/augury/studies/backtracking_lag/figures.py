@@ -9,7 +9,8 @@ from pathlib import Path
 from augury.evaluate.stored import read_results
 from augury.report.figure_data import Line, Lines
 from augury.report.figures import save
-from augury.report.grid_figures import grid_figures
+from augury.report.grid_figures import best_site, grid_figures
+from augury.report.reliability_figure import reliability_figure
 from augury.runs.folder import Run
 from augury.runs.progress import track
 from augury.studies.backtracking_lag.bundles import probe_folder
@@ -18,6 +19,7 @@ from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.rows import load_rows
 from augury.studies.backtracking_lag.scores import read_scores
+from augury.studies.backtracking_lag.trust import RELIABILITY
 from augury.studies.backtracking_lag.views import best_and_worst
 
 __all__ = ["VIEW", "draw_figures", "figure_folder"]
@@ -40,6 +42,10 @@ def draw_figures(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
         truth = summary["references"].get(label, {})
         name = "lineplot_average_precision"
         figures[name] = _with_references(figures[name], truth, config.targets.horizons)
+        site = best_site(cells)
+        stated = reliability_figure([cell for cell in cells if cell.site == site])
+        if stated is not None:
+            figures[RELIABILITY] = stated
         for key, figure in track(figures.items(), what="drawing figures", total=len(figures)):
             save(figure, folder, key)
         drawn += figures

@@ -30,6 +30,7 @@ from augury.studies.backtracking_lag.evaluation import CELLS, CSV, SUMMARY
 from augury.studies.backtracking_lag.figures import VIEW, figure_folder
 from augury.studies.backtracking_lag.probes import PROBES
 from augury.studies.backtracking_lag.traces import FACTS
+from augury.studies.backtracking_lag.trust import reliability_section, selectivity_section
 from augury.studies.openings import openings
 
 __all__ = ["conclude", "write_report"]
@@ -152,6 +153,8 @@ def _label_sections(facts: _Facts, label: str) -> list[Section]:
         Section(f"Key questions: {label}", questions),
         Section(f"Where and how early: {label}", [*shown, _cell_table(cells)]),
         Section(f"Against the baselines: {label}", [_baseline_table(cells), *_truth(facts, label)]),
+        selectivity_section(cells, crossed=facts.config.split.crossed),
+        reliability_section(cells, folder),
         Section(f"All figures: {label}", pictures[2:]),
     ]
 
@@ -193,25 +196,25 @@ def _range(interval: object) -> str | None:
 
 
 def _baseline_table(cells: Sequence[CellResult]) -> Table:
-    names = list(dict.fromkeys(name for cell in cells for name in cell.baselines))
     by_horizon: dict[int, CellResult] = {}
     for cell in sorted(cells, key=lambda c: -(c.validation.average_precision.value or 0)):
         by_horizon.setdefault(cell.horizon, cell)
-    rows = tuple(
-        (
-            h,
-            by_horizon[h].average_precision.value,
-            *(by_horizon[h].baselines[name].ap.value for name in names),
-            by_horizon[h].difference_low_simultaneous,
-        )
-        for h in sorted(by_horizon, reverse=True)
+    horizons = sorted(by_horizon, reverse=True)
+    best = [by_horizon[h] for h in horizons]
+    names = list(dict.fromkeys(name for cell in best for name in cell.baselines))
+    rows = (
+        ("probe", *(cell.average_precision.value for cell in best)),
+        *((n, *(cell.baselines[n].ap.value for cell in best)) for n in names),
+        ("sure lead", *(cell.difference_low_simultaneous for cell in best)),
     )
     return Table(
-        ("horizon", "probe", *names, "sure lead"),
+        ("horizon", *(f"h={h}" for h in horizons)),
         rows,
-        caption="Average precision on the same test rows. Baselines never see activations. "
-        "'sure lead': smallest lower bound of the probe's lead over any of them, valid for all "
-        "cells at once.",
+        caption="Average precision on the same test rows. Baselines never see activations, are "
+        "fitted on the same groups, and every one of them has to be beaten; earlier_events too, "
+        "which is told the events before the token. Sure lead: smallest lower bound of the "
+        "probe's lead over any of them, valid for all cells at once.",
+        strong=frozenset({0, len(rows) - 1}),
     )
 
 
@@ -268,7 +271,7 @@ def _honesty(facts: _Facts) -> Section:
     blocks.append(
         Paragraph(
             f"{len(facts.probes['fits'])} probes fitted to their optimum, {unfinished} not "
-            f"converged. Strength and threshold were chosen on validation. {_opened(facts.run)}"
+            f"converged. {_dealt(facts)} {_opened(facts.run)}"
         )
     )
     if "own_probability" not in {n for c in facts.results for n in c.baselines}:
@@ -279,6 +282,18 @@ def _honesty(facts: _Facts) -> Section:
             )
         )
     return Section("Checks", blocks)
+
+
+def _dealt(facts: _Facts) -> str:
+    if not facts.config.split.crossed:
+        return "Strength, threshold and calibration were chosen on validation."
+    folds = len({fit["fold"] for fit in facts.probes["fits"]})
+    return (
+        f"Groups were dealt into {folds} folds: each was tested once, by probes and baselines that "
+        "were fitted without it, and whose strength, threshold and calibration other groups "
+        "chose. Features were scaled by their spread over all rows, which no label enters. "
+        "Shuffled labels and control tasks were fitted in the first fold, whose probes are saved."
+    )
 
 
 def _opened(run: Run) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import TargetConfig
 from augury.studies.backtracking_lag.traces import SPLIT, TOKENS, TRACES
+from augury.studies.splitting import read_split, sides
 from augury.targets.events import Events, token_events
 from augury.targets.horizons import already_inside_counts, at_horizon
 from augury.traces.align import PlacedSpan, place_spans
@@ -48,8 +48,18 @@ class RunRows:
     group: np.ndarray
     """Int [row], number of the group."""
 
-    side: np.ndarray
-    """Int [row], index into `SIDES`."""
+    sides: np.ndarray
+    """Int8 [split, row], index into `SIDES`; one split, or one for each fold."""
+
+    @property
+    def side(self) -> np.ndarray:
+        """Int8 [row], of the only split or of the first fold."""
+        return np.asarray(self.sides[0])
+
+    @property
+    def crossed(self) -> bool:
+        """Whether folds test every row, rather than one split some of them."""
+        return len(self.sides) > 1
 
     def gather(self, per_part: Sequence[np.ndarray]) -> np.ndarray:
         """Bring arrays [token] of every part to [row]."""
@@ -82,15 +92,13 @@ def load_rows(run: Run) -> RunRows:
     traces = {trace.id: trace for trace in read_traces(run.path / TRACES)}
     parts = read_tokenised(run.path / TOKENS)
     index = Store.open(run.path / STORE).index
-    split = json.loads((run.path / SPLIT).read_text(encoding="utf-8"))
-    side_of = {group: SIDES.index(side) for side in SIDES for group in split[side]}
     trace_number = {key: number for number, key in enumerate(traces)}
-    group_number = {key: n for n, key in enumerate(dict.fromkeys(t.group for t in traces.values()))}
-    of_part = np.array(
-        [[trace_number[p.trace_id], group_number[p.group], side_of[p.group]] for p in parts]
-    )
+    groups = list(dict.fromkeys(trace.group for trace in traces.values()))
+    group_number = {name: number for number, name in enumerate(groups)}
+    of_part = np.array([[trace_number[p.trace_id], group_number[p.group]] for p in parts])
     part = np.asarray(index["trace"], dtype=np.int64)
-    trace, group, side = of_part[part].T
+    trace, group = of_part[part].T
+    side = sides(read_split(run.path / SPLIT), groups)[:, group]
     placed = [place_spans(traces[p.trace_id], p) for p in parts]
     token = np.asarray(index["token"], dtype=np.int64)
     return RunRows(traces, parts, placed, part, token, trace, group, side)

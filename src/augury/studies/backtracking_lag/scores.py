@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from augury.runs.atomic import write_bytes
+from augury.studies.crossing import log_odds
 
 __all__ = ["Scores", "read_scores", "write_scores"]
 
@@ -19,7 +20,8 @@ class Scores:
     """Arrays by (label, name); all have one column per horizon of the config."""
 
     rows: dict[str, np.ndarray] = field(default_factory=dict)
-    """`group`, `trace`, `side`: int [row]."""
+    """`group`, `trace`, `side` (of the only split, or of the first fold): int [row]; `judged`: bool
+    [row], the test rows, which are all rows where folds test every group."""
 
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     """By label: bool [row, horizon]."""
@@ -28,7 +30,23 @@ class Scores:
     """By label: which rows count, bool [row, horizon]."""
 
     probes: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-    """By label and site: score, float32 [row, horizon]."""
+    """By label and site: score, float32 [row, horizon]. With folds, log-odds by the fold that
+    tested the row; so are baselines."""
+
+    called: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: whether the row reaches its fold's threshold, bool [row, horizon]."""
+
+    validated: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: log-odds by a fold that the row validated, float32 [row, horizon]."""
+
+    settled: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: slope, intercept and threshold of the first, float64 [horizon, 3]."""
+
+    control_labels: dict[str, np.ndarray] = field(default_factory=dict)
+    """By label: of the control task, on rows with `side` 2, bool [test row, horizon]."""
+
+    control_task: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """Scores of the probes that were fitted on it, float32 [test row, horizon]; nan where none."""
 
     controls: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     """The same on test rows only, of probes trained on rotated labels: float32 [test row, column],
@@ -46,9 +64,34 @@ class Scores:
     biases: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     """By label and site: float64 [horizon]."""
 
+    @property
+    def crossed(self) -> bool:
+        """Whether folds tested every row."""
+        return bool(self.settled)
 
-_BY_ONE = ("rows", "labels", "use")
-_BY_TWO = ("probes", "controls", "baselines", "references", "weights", "biases")
+    def as_judged(self, label: str, site: str, horizon: int, raw: np.ndarray) -> np.ndarray:
+        """Raw scores of the saved probe as they stand in `probes`, bit for bit.
+
+        With folds that holds on the test rows of the first fold, whose probe is saved.
+        """
+        if not self.crossed:
+            return raw
+        return log_odds(raw, self.settled[label, site][horizon])
+
+
+_BY_ONE = ("rows", "labels", "use", "control_labels")
+_BY_TWO = (
+    "probes",
+    "called",
+    "validated",
+    "settled",
+    "control_task",
+    "controls",
+    "baselines",
+    "references",
+    "weights",
+    "biases",
+)
 
 
 def write_scores(path: Path, scores: Scores) -> None:

@@ -9,8 +9,8 @@ from augury.errors import DataError
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
+from augury.studies.splitting import deal, write_split
 from augury.studies.texts import Gathered, gather, tokenise_all
-from augury.targets.splits import assert_no_overlap, three_way
 from augury.traces.context import lost_spans
 from augury.traces.table import write_traces
 from augury.traces.tokens import TokenisedTrace, write_tokenised
@@ -34,7 +34,7 @@ def make_traces(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
         for label in config.targets.labels:
             lost[label] += lost_spans(pieces, [s for s in trace.spans if s.label == label])
     parts = [part for pieces in fitted for part in pieces]
-    _split(run, config, traces)
+    write_split(run.path / SPLIT, deal(traces, config.targets.labels, config.split))
     write_traces(run.path / TRACES, traces)
     write_tokenised(run.path / TOKENS, parts)
     facts = _facts(config, gathered, parts, lost)
@@ -53,16 +53,6 @@ def _check_labels(traces: list[Trace], labels: tuple[str, ...]) -> None:
             expected="a label that occurs",
             fix="set targets.labels to labels of the data",
         )
-
-
-def _split(run: Run, config: BacktrackingLagConfig, traces: list[Trace]) -> None:
-    events = [sum(s.label in config.targets.labels for s in t.spans) for t in traces]
-    split = three_way(
-        [t.group for t in traces], events, fractions=config.split.fractions, seed=config.split.seed
-    )
-    assert_no_overlap(traces, split)
-    sides = {"train": split.train, "validation": split.validation, "test": split.test}
-    write_json(run.path / SPLIT, {name: sorted(groups) for name, groups in sides.items()})
 
 
 def _facts(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from augury.activations.store import Store
@@ -14,7 +16,7 @@ from augury.evaluate.tripwires import (
 )
 from augury.probes.bundle import load_bundle
 from augury.probes.grid import fit_logistic_grid
-from augury.probes.linear import probe_of
+from augury.probes.linear import probe_of, rescore
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.bundles import probe_folder
@@ -84,14 +86,18 @@ def _memory(store: Store, scores: Scores, config: BacktrackingLagConfig) -> Trip
 
 def _reloaded(run: Run, store: Store, scores: Scores, config: BacktrackingLagConfig) -> Tripwire:
     """Every saved probe, loaded again, on the test rows of its site."""
-    test = np.flatnonzero(scores.rows["side"] == 2)
+    test = scores.rows["side"] == 2
     stored, again = [], []
     for site in store.sites:
-        states = store[site].torch(test)
-        for label in config.targets.labels:
-            for number, horizon in enumerate(config.targets.horizons):
-                folder = run.path / probe_folder(label, site, horizon)
-                probe, _ = load_bundle(folder, model_identity=store.identity)
-                stored.append(scores.probes[label, site][test, number])
-                again.append(probe.score(states))
+        places = list(product(config.targets.labels, enumerate(config.targets.horizons)))
+        probes = [
+            load_bundle(
+                run.path / probe_folder(label, site, horizon), model_identity=store.identity
+            )[0]
+            for label, (_, horizon) in places
+        ]
+        raw = rescore(store[site], probes, test)
+        for (label, (number, _)), one in zip(places, raw.T, strict=True):
+            stored.append(scores.probes[label, site][test, number])
+            again.append(scores.as_judged(label, site, number, one))
     return reload_is_exact(np.concatenate(stored), np.concatenate(again))
