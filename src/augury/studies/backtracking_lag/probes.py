@@ -25,7 +25,7 @@ from augury.runs.progress import track
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig, ProbeConfig
 from augury.studies.backtracking_lag.rows import RunRows, Target, load_rows, make_target, slip_age
-from augury.studies.backtracking_lag.scores import Scores, write_scores
+from augury.studies.scores import Scores, write_scores
 from augury.traces.sentences import split_sentences
 
 __all__ = ["PROBES", "SCORES", "fit_probes"]

@@ -18,7 +18,7 @@ from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.evaluation import CELLS
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.rows import SIDES, RunRows, load_rows
-from augury.studies.backtracking_lag.scores import Scores, read_scores
+from augury.studies.scores import Scores, read_scores
 from augury.targets.events import token_events
 from augury.traces.sentences import split_sentences
 

@@ -16,10 +16,8 @@ from augury.probes.bundle import load_bundle
 from augury.probes.grid import fit_logistic_grid
 from augury.probes.linear import probe_of
 from augury.runs.folder import Run
-from augury.studies.backtracking_lag.activations import STORE
-from augury.studies.backtracking_lag.bundles import probe_folder
-from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.backtracking_lag.scores import Scores
+from augury.studies.bundles import probe_folder
+from augury.studies.scores import GridAxes, Scores
 
 __all__ = ["touch_wires"]
 
@@ -28,26 +26,25 @@ _HARDLY_ANY = 1e-7
 
 
 def touch_wires(
-    run: Run, config: BacktrackingLagConfig, scores: Scores
+    run: Run, store: Store, scores: Scores, axes: GridAxes
 ) -> tuple[list[Tripwire], list[str]]:
     """What the tripwires measure, and which could not be run for want of positive rows."""
-    store = Store.open(run.path / STORE)
     found = {
-        "shuffled labels": _shuffled(scores, config),
-        "a probe that memorises": _memory(store, scores, config),
-        "a probe that is loaded again": _reloaded(run, store, scores, config),
+        "shuffled labels": _shuffled(scores, axes),
+        "a probe that memorises": _memory(store, scores, axes),
+        "a probe that is loaded again": _reloaded(run, store, scores, axes),
     }
     ran = [wire for wire in found.values() if wire is not None]
     return ran, [name for name, wire in found.items() if wire is None]
 
 
-def _shuffled(scores: Scores, config: BacktrackingLagConfig) -> Tripwire | None:
+def _shuffled(scores: Scores, axes: GridAxes) -> Tripwire | None:
     """Probes trained on rotated labels, on test rows with the true ones."""
     test = scores.rows["side"] == 2
     excess = []
     for (label, _), controls in scores.controls.items():
         for number, of_horizon in zip(
-            config.targets.ahead, np.split(controls, len(config.targets.ahead), axis=1), strict=True
+            axes.ahead, np.split(controls, len(axes.ahead), axis=1), strict=True
         ):
             use = scores.use[label][test, number]
             truth, traces = scores.labels[label][test, number][use], scores.rows["trace"][test][use]
@@ -56,12 +53,12 @@ def _shuffled(scores: Scores, config: BacktrackingLagConfig) -> Tripwire | None:
     return shuffled_labels_ok(np.stack(excess, axis=1)) if excess else None
 
 
-def _memory(store: Store, scores: Scores, config: BacktrackingLagConfig) -> Tripwire | None:
+def _memory(store: Store, scores: Scores, axes: GridAxes) -> Tripwire | None:
     """A probe that is fitted to a few rows of one training trace: half as many as it has weights.
 
     Of one trace, because traces of one problem begin alike, with equal states and other futures.
     """
-    label, site, number = config.targets.labels[0], store.sites[-1], config.targets.ahead[-1]
+    label, site, number = axes.labels[0], store.sites[-1], axes.ahead[-1]
     train = scores.use[label][:, number] & (scores.rows["side"] == 0)
     hits = np.bincount(
         scores.rows["trace"], scores.labels[label][:, number] & train, minlength=1
@@ -82,14 +79,14 @@ def _memory(store: Store, scores: Scores, config: BacktrackingLagConfig) -> Trip
     return memorises(truth, probe_of(grid, 0).score(states))
 
 
-def _reloaded(run: Run, store: Store, scores: Scores, config: BacktrackingLagConfig) -> Tripwire:
+def _reloaded(run: Run, store: Store, scores: Scores, axes: GridAxes) -> Tripwire:
     """Every saved probe, loaded again, on the test rows of its site."""
     test = np.flatnonzero(scores.rows["side"] == 2)
     stored, again = [], []
     for site in store.sites:
         states = store[site].torch(test)
-        for label in config.targets.labels:
-            for number, horizon in enumerate(config.targets.horizons):
+        for label in axes.labels:
+            for number, horizon in enumerate(axes.horizons):
                 folder = run.path / probe_folder(label, site, horizon)
                 probe, _ = load_bundle(folder, model_identity=store.identity)
                 stored.append(scores.probes[label, site][test, number])

@@ -1,17 +1,31 @@
-"""The file between `probes` and `evaluation`: every score on every row, and the probes' weights."""
+"""The file between fitting and judging: every score on every row, and the probes' weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import load_file, save
 
 from augury.runs.atomic import write_bytes
 
-__all__ = ["Scores", "read_scores", "write_scores"]
+__all__ = ["GridAxes", "Scores", "read_scores", "write_scores"]
+
+
+class GridAxes(NamedTuple):
+    """What the probes of a run are numbered by; one per label, horizon and site of the store."""
+
+    labels: tuple[str, ...]
+    """Names of the targets."""
+
+    horizons: tuple[int, ...]
+    """Tokens from state to label; h > 0 looks ahead."""
+
+    ahead: list[int]
+    """Places in `horizons` of those that the shuffled-label control was fitted for."""
 
 
 @dataclass(eq=False)
