@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -49,6 +49,9 @@ class Study(Generic[C]):
     judge: Callable[[Run, C], Sequence[CellResult]] | None = None
     """Judge the saved scores again without a model, and compare with the stored results; None where
     a study saves no scores."""
+
+    tell: Mapping[str, Callable[[Run], Sequence[str]]] = field(default_factory=dict)
+    """Lines to print when only the stage of that name was asked for."""
 
     default: str = "organism"
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""
