@@ -38,7 +38,7 @@ def study_of(root: Path, name: str) -> str:
 
     Args:
         root: Folder of all runs.
-        name: A run's name, `latest` (of all studies, the one created last), or a path to its folder.
+        name: A run's name, `latest` (the one created last of all studies), or a path.
 
     Raises:
         UsageError: Runs of several studies have that name.

@@ -32,7 +32,7 @@ def single_token(text: str, tokenizer: Tokenizer) -> int:
         seen.append(" ".join(repr(str(piece)) for piece in pieces))
     raise DataError(
         f"target {text!r}",
-        found=f"the tokens {seen[0] or 'of other words'}",
+        found=f"the tokens {seen[0]}" if seen[0] else "no token of its own",
         expected="a text that is one token of this model",
         fix="name one of these tokens, or a word with its blank in front, such as ' the'",
     )
