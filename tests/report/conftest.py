@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.judged import cell
+from tests.report.tabs import Watched
 
 from augury.evaluate.records import CellResult
 
@@ -59,3 +60,12 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    seen = Watched(context.new_page())
+    yield seen
+    context.close()
+    assert seen.complaints == []

@@ -28,4 +28,5 @@ def command(
 
     recipe = find_study(study or study_of(runs, run))
     folder, config = recipe.open(runs, run)
-    print(recipe.view(folder, config, trace or []).save(to or folder.path / "view.html"))
+    path = recipe.view(folder, config, trace or []).save(to or folder.path / "view.html")
+    print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")

@@ -33,14 +33,14 @@ def track_run(
     settings: Mapping[str, object],
     rows: Sequence[Mapping[str, CellValue]],
 ) -> str | None:
-    """Log one step per row, with its numbers, and all rows as a table; None where nothing is asked.
+    """Log one step per row with its numbers, then all as a table; None where nothing is asked.
 
     Args:
         run: Its name and folder.
         config: Where to.
         study: Becomes the type of the job.
         settings: The run's config in plain form.
-        rows: All with the same columns, in the order of the sites.
+        rows: In the order of the sites; text and missing numbers stand in the table only.
 
     Returns:
         The tracker's id of the run.
@@ -70,7 +70,8 @@ def track_run(
         for step, row in enumerate(rows):
             numbers = {key: value for key, value in row.items() if isinstance(value, int | float)}
             logged.log(numbers, step=step)
-        columns = list(rows[0]) if rows else []
-        table = wandb.Table(columns=columns, data=[[row[name] for name in columns] for row in rows])
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        data = [[row.get(name) for name in columns] for row in rows]
+        table = wandb.Table(columns=columns, data=data, allow_mixed_types=True)
         logged.log({"sites": table})
         return str(logged.id)

@@ -51,7 +51,8 @@
   }
 
   function flagsOf(trace, target) {
-    const packed = data.traces[trace].events[target];
+    const events = data.traces[trace].events;
+    const packed = Object.hasOwn(events, target) ? events[target] : undefined;  // "constructor" is no event
     const none = () => new Uint8Array(data.traces[trace].pieces.length);
     return packed === undefined ? none() : remembered("events " + trace + " " + target, () => inflate(packed));
   }

@@ -26,7 +26,7 @@ def read_activations(run: Run, config: NextTokenConfig) -> dict[str, object]:
     traces = {trace.id: trace for trace in read_traces(run.path / TRACES)}
     reader = load_model(config.named_model)
     plan = config.plan(reader.depth)
-    report = check_reader(reader, parts, traces, config.job(plan))
+    report = check_reader(reader, parts, traces, config.windows_job(plan))
     for line in report.lines():
         say(line)
     write_json(run.path / DOCTOR, [asdict(check) for check in report.checks])

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from augury.activations.estimate import Estimate, estimate
 from augury.evaluate.tripwires import Tripwire
 from augury.models.load import load_model
 from augury.runs.folder import Run
@@ -17,7 +18,7 @@ from augury.studies.reading import check_reader
 from augury.traces.table import read_traces
 from augury.traces.tokens import read_tokenised
 
-__all__ = ["examine", "tripwires"]
+__all__ = ["estimate_reading", "examine", "tripwires"]
 
 _BOOKS, _PASSAGES = 4, 4
 
@@ -37,9 +38,19 @@ def examine(config: NextTokenConfig) -> Sequence[str]:
         traces = {trace.id: trace for trace in read_traces(run.path / TRACES)}
         parts = read_tokenised(run.path / TOKENS)
     reader = load_model(small.named_model)
-    report = check_reader(reader, parts, traces, small.job(small.plan(reader.depth)))
+    report = check_reader(reader, parts, traces, small.windows_job(small.plan(reader.depth)))
     report.raise_if_failed()
     return report.lines()
+
+
+def estimate_reading(config: NextTokenConfig) -> Estimate:
+    """What reading the books will cost; they are got and cut, and the model reads a few."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder))
+        prepare_books(run, config)
+        parts = read_tokenised(run.path / TOKENS)
+    reader = load_model(config.named_model)
+    return estimate(reader, parts, config.plan(reader.depth))
 
 
 def tripwires(run: Run) -> Sequence[Tripwire]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from augury.activations.plan import ReadingPlan
 from augury.config import Config
+from augury.errors import UsageError
 from augury.models.load import ModelConfig
 from augury.studies.reading import ReadingJob
 from augury.studies.settings import EvaluationConfig, SplitConfig
@@ -197,10 +198,23 @@ class NextTokenConfig(Config):
     @property
     def named_model(self) -> ModelConfig:
         """The model to load, with `$NAME` in its name read from the environment."""
-        return self.job(self.reading).named_model
+        return self.windows_job(self.reading).named_model
 
-    def job(self, plan: ReadingPlan) -> ReadingJob:
-        """The reading of the books by this plan."""
+    @property
+    def job(self) -> ReadingJob:
+        """Refused: `augury extract` reads texts, and books become texts in the stage `prepare`.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            "study next-token",
+            found="its books are not texts of a reading job",
+            fix="read them with `augury run next-token`",
+        )
+
+    def windows_job(self, plan: ReadingPlan) -> ReadingJob:
+        """The reading of the windows of all books by this plan."""
         windows = TraceConfig(bos=self.books.bos, overflow="window", context=self.books.context)
         return ReadingJob(model=self.model, traces=windows, reading=plan)
 

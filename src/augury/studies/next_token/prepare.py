@@ -36,7 +36,7 @@ def prepare_books(run: Run, config: NextTokenConfig) -> dict[str, object]:
     tokenizer = load_tokenizer(model)
     target_ids(config)  # refused before anything is read
     books = gather_books(config.books, tokenizer)
-    pieces = tokenise_all(books.passages, config.job(config.reading).traces, model)
+    pieces = tokenise_all(books.passages, config.windows_job(config.reading).traces, model)
     parts = [part for of_passage in pieces for part in of_passage]
     traces = books.passages
     split = three_way(

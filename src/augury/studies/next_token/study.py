@@ -105,6 +105,7 @@ STUDY: Study[NextTokenConfig] = Study(
     conclude=report.conclude,
     tell={"inspect": inspect.read_inspection, "judge": report.sweep_lines},
     examine=checks.examine,
+    estimate=checks.estimate_reading,
     tripwires=checks.tripwires,
     verify=judge.verify,
     view=views.view_traces,
