@@ -11,10 +11,15 @@ from augury.activations.plan import ReadingPlan
 from augury.config import Config
 from augury.models.load import ModelConfig
 from augury.studies.reading import ReadingJob
-from augury.studies.settings import EvaluationConfig, SplitConfig
 from augury.studies.texts import TraceConfig
 
-__all__ = ["BacktrackingLagConfig", "ProbeConfig", "TargetConfig"]
+__all__ = [
+    "BacktrackingLagConfig",
+    "EvaluationConfig",
+    "ProbeConfig",
+    "SplitConfig",
+    "TargetConfig",
+]
 
 
 class TargetConfig(Config):
@@ -46,6 +51,15 @@ class TargetConfig(Config):
         return found or list(range(len(self.horizons)))
 
 
+class SplitConfig(Config):
+    """How groups are dealt to train, validation and test."""
+
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    """Shares of the chains."""
+
+    seed: int = Field(default=42, ge=0)
+
+
 class ProbeConfig(Config):
     """Logistic probes; the strength is chosen on validation."""
 
@@ -60,6 +74,21 @@ class ProbeConfig(Config):
 
     control_draws: int = Field(default=5, ge=3)
     """How many rotations; each costs one more fit per horizon ahead."""
+
+
+class EvaluationConfig(Config):
+    """How cells are judged."""
+
+    draws: int = Field(default=1000, ge=100)
+    """Resamples of groups behind every interval."""
+
+    permutations: int = Field(default=1000, ge=100)
+    """Rotations of labels behind every p value."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    baselines: tuple[str, ...] | None = None
+    """Baselines to compare with; all that the data allows when not given."""
 
 
 class BacktrackingLagConfig(Config):

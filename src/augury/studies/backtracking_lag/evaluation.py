@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from augury.activations.store import Store
 from augury.evaluate.contract import judge_grid
 from augury.evaluate.metrics import average_precision
 from augury.evaluate.records import CellResult, CellScores
 from augury.evaluate.stored import write_results
 from augury.evaluate.table import result_row
 from augury.models.sites import parse_site
-from augury.probes.linear import LinearProbe
 from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.runs.progress import say
-from augury.studies.backtracking_lag.activations import STORE
+from augury.studies.backtracking_lag.bundles import save_probe
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.probes import SCORES
-from augury.studies.backtracking_lag.traces import SPLIT
-from augury.studies.bundles import ProbeOrigin, save_probe
+from augury.studies.backtracking_lag.scores import Scores, read_scores
+from augury.studies.backtracking_lag.wires import touch_wires
 from augury.studies.openings import record_opening
-from augury.studies.scores import GridAxes, Scores, read_scores
-from augury.studies.wires import touch_wires
 
 __all__ = [
     "CELLS",
     "CSV",
     "PARQUET",
     "SUMMARY",
-    "axes_of",
     "cell_of",
     "evaluate_cells",
     "judge_scores",
@@ -58,9 +51,9 @@ def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]
     write_csv(run.path / CSV, columns, [[row.get(c) for c in columns] for row in rows])
     write_bytes(run.path / PARQUET, _parquet(rows))
     write_results(run.path / CELLS, results)
-    store = Store.open(run.path / STORE)
-    _save_probes(run, config, store, scores, results)
-    wires, not_run = touch_wires(run, store, scores, axes_of(config))
+    for place, result in zip(_places(config), results, strict=True):
+        save_probe(run, config, scores, place, result)
+    wires, not_run = touch_wires(run, config, scores)
     summary: dict[str, Any] = {
         "tripwires": [asdict(wire) for wire in wires],
         "tripwires_not_run": not_run,
@@ -82,32 +75,6 @@ def judge_scores(scores: Scores, config: BacktrackingLagConfig) -> list[CellResu
         seed=settings.seed,
         alpha=settings.alpha,
     )
-
-
-def axes_of(config: BacktrackingLagConfig) -> GridAxes:
-    """What the probes of a run are numbered by."""
-    targets = config.targets
-    return GridAxes(targets.labels, targets.horizons, targets.ahead)
-
-
-def _save_probes(
-    run: Run,
-    config: BacktrackingLagConfig,
-    store: Store,
-    scores: Scores,
-    results: Sequence[CellResult],
-) -> None:
-    traces = config.traces
-    training_data = {
-        "source": traces.source,
-        "written_by": traces.written_by or traces.source,
-        "on_policy": config.on_policy,
-    }
-    split = json.loads((run.path / SPLIT).read_text(encoding="utf-8"))
-    origin = ProbeOrigin(config.model, store, training_data, split)
-    for (label, site, number), result in zip(_places(config), results, strict=True):
-        weight, bias = scores.weights[label, site][number], scores.biases[label, site][number]
-        save_probe(run.path, LinearProbe(weight, float(bias)), result, origin)
 
 
 def _places(config: BacktrackingLagConfig) -> list[tuple[str, str, int]]:

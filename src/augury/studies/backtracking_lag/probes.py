@@ -11,6 +11,7 @@ import torch
 
 from augury.activations.store import Store
 from augury.evaluate.metrics import average_precision
+from augury.models.load import load_model
 from augury.organism.truth import AGES, age_bucket
 from augury.probes.baselines import fit_baselines
 from augury.probes.control import rotate_within, weights_within
@@ -24,8 +25,7 @@ from augury.runs.progress import track
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig, ProbeConfig
 from augury.studies.backtracking_lag.rows import RunRows, Target, load_rows, make_target, slip_age
-from augury.studies.own_logits import map_logits
-from augury.studies.scores import Scores, write_scores
+from augury.studies.backtracking_lag.scores import Scores, write_scores
 from augury.traces.sentences import split_sentences
 
 __all__ = ["PROBES", "SCORES", "fit_probes"]
@@ -203,9 +203,14 @@ def _own_logprob(
     known = triggers(ids[train], onset[train])
     if known is None:
         return None
-    return map_logits(
-        store, config.job.named_model, lambda logits: expected_log_probability(logits, known)
-    )
+    loaded = load_model(config.job.named_model)
+    out = np.empty(len(ids), dtype=np.float32)
+    with torch.no_grad():
+        for first in range(0, len(ids), 8192):
+            states = store[_FINAL].torch(slice(first, first + 8192))
+            logits = loaded.blocks.logits(states.to(loaded.device, loaded.dtype))
+            out[first : first + 8192] = expected_log_probability(logits, known).cpu().numpy()
+    return out
 
 
 def _score_truth(rows: RunRows, target: Target, scores: Scores) -> None:

@@ -11,7 +11,6 @@ from augury.config import Config
 from augury.errors import UsageError
 from augury.models.load import ModelConfig
 from augury.studies.reading import ReadingJob
-from augury.studies.settings import EvaluationConfig, SplitConfig
 from augury.studies.texts import TraceConfig
 from augury.studies.tracking import TrackingConfig
 from augury.traces.encode import Bos
@@ -20,9 +19,10 @@ __all__ = [
     "BookConfig",
     "Language",
     "NextTokenConfig",
+    "EvaluationConfig",
     "ProbeConfig",
+    "SplitConfig",
     "TargetConfig",
-    "UnitConfig",
     "ViewConfig",
 ]
 
@@ -147,12 +147,32 @@ class ProbeConfig(Config):
     """How many rotations of the labels the shuffled-label control is trained on."""
 
 
-class UnitConfig(EvaluationConfig):
+class SplitConfig(Config):
+    """How books are dealt to train, validation and test."""
+
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    """Shares of the passages; books are dealt whole."""
+
+    seed: int = Field(default=42, ge=0)
+
+
+class EvaluationConfig(Config):
     """How cells are judged, and over what."""
 
     unit: Literal["book", "passage"] = "book"
     """What intervals rest on. Books are never split across train, validation and test; with too few
     of them, `passage` says how sure a number is for these books, and nothing about others."""
+
+    draws: int = Field(default=1000, ge=100)
+    """Resamples of groups behind every interval."""
+
+    permutations: int = Field(default=1000, ge=100)
+    """Rotations of labels behind every p value."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    baselines: tuple[str, ...] | None = None
+    """Baselines to compare with; all when not given."""
 
 
 class ViewConfig(Config):
@@ -191,7 +211,7 @@ class NextTokenConfig(Config):
     targets: TargetConfig = TargetConfig()
     split: SplitConfig = SplitConfig()
     probe: ProbeConfig = ProbeConfig()
-    evaluation: UnitConfig = UnitConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     view: ViewConfig = ViewConfig()
     tracking: TrackingConfig = TrackingConfig()
 
