@@ -17,9 +17,9 @@ from augury.traces.encode import Bos
 
 __all__ = [
     "BookConfig",
+    "EvaluationConfig",
     "Language",
     "NextTokenConfig",
-    "EvaluationConfig",
     "ProbeConfig",
     "SplitConfig",
     "TargetConfig",

@@ -23,8 +23,8 @@ def sweep_figures(results: Sequence[CellResult], sites: Sequence[SiteResult]) ->
     for horizon in dict.fromkeys(site.horizon for site in sites):
         cells = [cell for cell in results if cell.horizon == horizon]
         here = [site for site in sites if site.horizon == horizon]
-        figures[f"balanced_accuracy_h{horizon:+d}"] = _balanced(here, _asked(cells[0]))
-        figures[f"average_precision_h{horizon:+d}"] = _precision(cells)
+        figures[f"balanced_accuracy_h{horizon}"] = _balanced(here, _asked(cells[0]))
+        figures[f"average_precision_h{horizon}"] = _precision(cells)
     return figures
 
 

@@ -174,7 +174,7 @@ def _sweep(facts: _Facts, horizon: int, figures: Sequence[str]) -> Section:
     blocks += [
         FigureRef(name, f"{asked}: {name.split('_h')[0].replace('_', ' ')} by site")
         for name in figures
-        if name.endswith(f"_h{horizon:+d}")
+        if name.endswith(f"_h{horizon}")
     ]
     blocks.append(Table(COLUMNS, tuple(_rows(facts, horizon)), caption=f"All numbers: {CSV}."))
     if horizon == facts.horizons[0]:

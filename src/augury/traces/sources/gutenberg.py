@@ -49,7 +49,7 @@ def stream_gutenberg(
         raise MissingInput(
             f"data set {dataset}",
             found="the package datasets is not installed",
-            fix="pip install 'augury[hub]', or name files with books.source=files",
+            fix="pip install 'augury[datasets]', or name files with books.source=files",
         ) from error
     try:
         rows = load_dataset(dataset, split=language, revision=revision, streaming=True)
