@@ -18,6 +18,7 @@ from augury.evaluate.tripwires import raise_if_tripped
 from augury.models.load import load_model, load_tokenizer
 from augury.runs.folder import Run
 from augury.studies.next_token.activations import STORE
+from augury.studies.next_token.books import gather_books
 from augury.studies.next_token.config import NextTokenConfig
 from augury.studies.next_token.inspect import INSPECTION, read_inspection
 from augury.studies.next_token.judge import CELLS, CSV, SITES
@@ -36,12 +37,13 @@ SMALL = (
     "split.fractions=[0.5, 0.2, 0.3]",
     "sweep=listed",
     "reading.sites=[embed, resid.1, resid.4]",
+    "targets.tokens=[' 7']",
     "probe.l2=[0.03, 0.003]",
     "evaluation.draws=200",
     "evaluation.permutations=200",
     "view.tokens=600",
 )
-LABEL = "' the'"
+LABEL = "' 7'"
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +128,7 @@ def test_the_next_token_is_read_beside_bigram_ceiling_and_agreement(run: Run) ->
         for made in site.decisions.values():
             assert made.interval is not None and made.balanced_accuracy.value is not None
         assert set(site.agreements) == ({PROBE, "bigram"} if site.horizon == 1 else set())
-    rows = list(csv.DictReader((run.path / CSV).open()))
+    rows = list(csv.DictReader((run.path / CSV).read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 4 * 2 and {"tp", "fp", "tn", "fn", "bigram_tp"} <= set(rows[0])
 
 
@@ -138,7 +140,8 @@ def test_the_current_token_is_other_data_trivial_and_said_to_be(run: Run) -> Non
         read_sites(run.path / SITES), read_results(run.path / CELLS), strict=True
     ):
         if site.horizon == 0:
-            assert site.decisions[PROBE].balanced_accuracy.value > 0.985
+            low = site.site in ("embed", "resid.1")
+            assert site.decisions[PROBE].balanced_accuracy.value > (0.985 if low else 0.9)
             assert cell.verdict.startswith("predictive, explained by")
     report = (run.path / "report.md").read_text()
     assert "Why this is trivial" in report and "by construction" in report
@@ -157,7 +160,7 @@ def test_the_raw_probability_promises_too_much_and_the_calibrated_one_does_not(r
 def test_the_command_ends_with_a_verdict_for_each_horizon(run: Run) -> None:
     lines = conclude(run)
     verdicts = [line for line in lines if line.startswith("verdict")]
-    assert len(verdicts) == 2 and verdicts[0].startswith("verdict the next token ' the': ")
+    assert len(verdicts) == 2 and verdicts[0].startswith("verdict the next token ' 7': ")
     assert any("the model itself" in line for line in lines)
     assert lines[-1].endswith("report.html")
     table = sweep_lines(run)
@@ -181,9 +184,9 @@ def test_inspection_tells_balance_samples_ids_and_finite_states(run: Run) -> Non
     assert sum(line.startswith("without ") for line in lines) == 5
     for line in lines:
         if line.startswith("with    "):
-            assert re.search(r"\] the\b", line), line
+            assert re.search(r"\] 7\b", line), line
         elif line.startswith("without "):
-            assert not re.search(r"\] the\b", line), line
+            assert not re.search(r"\] 7\b", line), line
     assert text.count("ok  ") == 5 and "FAIL" not in text
     found = json.loads((run.path / INSPECTION).read_text())
     assert {row["side"] for row in found["balance"]} == {"train", "validation", "test"}
@@ -191,7 +194,7 @@ def test_inspection_tells_balance_samples_ids_and_finite_states(run: Run) -> Non
 
 
 def test_another_target_reads_nothing_again(run: Run, config: NextTokenConfig) -> None:
-    targets = config.targets.model_copy(update={"tokens": (" the", " is")})
+    targets = config.targets.model_copy(update={"tokens": (" 7", " 8")})
     plan = STUDY.plan(run, config.model_copy(update={"targets": targets}))
     status = {planned.name: planned.status for planned in plan}
     assert status["prepare"] == status["read"] == "done"
@@ -210,17 +213,18 @@ def test_the_view_paints_the_predicted_token_and_carries_the_stored_scores(
     from tests.report.test_token_view import scores_of, unpacked
 
     rows, scores = load_rows(run, config), read_scores(run.path / SCORES)
-    name = next(iter(rows.traces))
+    number = int(rows.trace[np.flatnonzero(scores.labels[LABEL][:, 1])[0]])
+    name = list(rows.traces)[number]
     page = STUDY.view(run, config, [name])
     data = payload(page.html)
     assert data["painted"] == "predicted" and [t["title"] for t in data["traces"]] == [name]
     shown = scores_of(page)
-    at = np.flatnonzero(rows.trace == 0)
+    at = np.flatnonzero(rows.trace == number)
     results = {(c.site, c.horizon): c for c in read_results(run.path / CELLS)}
     for series, values in zip(data["series"], shown, strict=True):
         cell = results[series["site"], series["horizon"]]
-        number = config.targets.horizons.index(cell.horizon)
-        stored = cell.calibration.probability(scores.probes[LABEL, cell.site][at, number])
+        column = config.targets.horizons.index(cell.horizon)
+        stored = cell.calibration.probability(scores.probes[LABEL, cell.site][at, column])
         np.testing.assert_allclose(values[-len(at) :], stored, atol=2e-3)
     flags = unpacked(data["traces"][0]["events"][LABEL])
     np.testing.assert_array_equal(flags[-len(at) :] & 1, scores.labels[LABEL][at, 1])
@@ -280,14 +284,12 @@ def test_editions_of_one_book_stay_on_one_side(tmp_path: Path) -> None:
     books.mkdir()
     for number in range(6):
         found = config.books.model_copy(update={"limit": 1, "seed": number})
-        from augury.studies.next_token.books import gather_books
-
         passages = gather_books(found, load_tokenizer(config.named_model)).passages
         text = "\n\n".join(passage.completion for passage in passages)
         (books / f"{number}.txt").write_text(text)
         if number < 2:
             (books / f"{number}-second-edition.txt").write_text(text.replace("Tom", "Thomas"))
-    settings = (f"books={{source: files, path: {books}}}", "books.warm_up=8", *SMALL[1:])
+    settings = (f"books={{source: files, path: {books}}}", *SMALL[1:])
     config = STUDY.read_config(None, settings)
     made = STUDY.start(tmp_path / "runs", config, "editions")
     STUDY.execute(made, config, only="prepare")
