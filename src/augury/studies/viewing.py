@@ -83,6 +83,7 @@ def view(
         caption="Outlined: where the target stands in the text.",
         quantity="probability",
         painted=painted,
+        first=_first([card for _, card in pairs]),
     )
 
 
@@ -162,6 +163,17 @@ def _pairs(probes: Path | str | Sequence[Path | str | Probe]) -> list[Probe]:
 def _ordered(pairs: Sequence[Probe]) -> list[Probe]:
     """As the sliders go: sites as the model computes them, then horizons."""
     return sorted(pairs, key=lambda p: (p[1].label, parse_site(p[1].site).depth, p[1].horizon))
+
+
+def _first(cards: Sequence[ProbeCard]) -> int:
+    """The nearest horizon ahead, if there is one, where validation found it best."""
+
+    def rank(number: int) -> tuple[bool, int, float]:
+        card = cards[number]
+        quality = card.scores.get("val_average_precision")
+        return card.horizon <= 0, abs(card.horizon), -(quality or 0.0)
+
+    return min(range(len(cards)), key=rank)
 
 
 def _trace(text: Trace | str, number: int) -> Trace:

@@ -12,25 +12,16 @@ from augury.report.tables import CellValue
 from augury.studies.next_token.sites import BIGRAM, PROBE, SiteResult
 from augury.studies.next_token.train import CEILING
 
-__all__ = ["COLUMNS", "best_site", "held", "sweep_rows", "verdict_lines", "why_trivial"]
+__all__ = ["COLUMNS", "best_site", "sweep_rows", "told", "verdict_lines", "why_trivial"]
 
-COLUMNS = (
-    "site",
-    "balanced accuracy",
-    "95 %",
-    "bigram",
-    "ceiling",
-    "agreement",
-    "AP",
-    "95 %",
-    "p",
-    "verdict",
-)
+COLUMNS = ("site", "balanced accuracy", "bigram", "ceiling", "agreement", "AP", "p", "verdict")
+"""Scores with their 95 % interval in brackets. Bigram and ceiling are the same at every site; their
+intervals stand beside their confusion counts."""
 
 
-def held(found: Interval | None) -> str | None:
-    """An interval as text; None where there is none."""
-    return f"{found.low:.3f} to {found.high:.3f}" if found else None
+def told(made: Decisions | None) -> str | None:
+    """Balanced accuracy with its interval; None where nothing was decided."""
+    return None if made is None else f"{made.balanced_accuracy}{_brackets(made.interval)}"
 
 
 def sweep_rows(
@@ -40,13 +31,11 @@ def sweep_rows(
     return [
         (
             cell.site,
-            _value(site.decisions.get(PROBE)),
-            held(_interval(site.decisions.get(PROBE))),
+            told(site.decisions.get(PROBE)),
             _value(site.decisions.get(BIGRAM)),
             _value(site.decisions.get(CEILING)),
             _kappa(site.agreements.get(PROBE)),
-            cell.average_precision.value,
-            held(cell.interval),
+            f"{cell.average_precision}{_brackets(cell.interval)}",
             cell.p_corrected,
             cell.verdict,
         )
@@ -72,12 +61,12 @@ def verdict_lines(
     lines = [
         f"{asked} {cell.label}: {cell.verdict}",
         f"where   {cell.site} (best on validation): balanced accuracy "
-        f"{_told(site.decisions.get(PROBE))}; average precision {cell.average_precision}"
+        f"{told(site.decisions.get(PROBE))}; average precision {cell.average_precision}"
         f"{_brackets(cell.interval)}, prevalence {cell.test.prevalence or 0:.4f}, "
         f"{cell.test.positive_groups} groups",
-        f"beside  bigram {_told(site.decisions.get(BIGRAM))}"
+        f"beside  bigram {told(site.decisions.get(BIGRAM))}"
         + (
-            f", the model itself {_told(site.decisions[CEILING])}"
+            f", the model itself {told(site.decisions[CEILING])}"
             if CEILING in site.decisions
             else ""
         ),
@@ -105,29 +94,19 @@ def why_trivial(results: Sequence[CellResult], sites: Sequence[SiteResult]) -> s
         else "It is a check of the pipeline, not a finding."
     )
     return (
-        "The current token stands in the state by construction: `embed` is its embedding, and "
+        "The current token stands in the state by construction: embed is its embedding, and "
         f"every block adds to it, so a probe at {cell.site} reaches a balanced accuracy of "
-        f"{_told(site.decisions.get(PROBE))}. The token itself, a baseline here, reaches "
-        f"{_told(site.decisions.get(BIGRAM))}. {ending}"
+        f"{told(site.decisions.get(PROBE))}. The token itself, a baseline here, reaches "
+        f"{told(site.decisions.get(BIGRAM))}. {ending}"
     )
 
 
-def _value(made: Decisions | None) -> float | None:
-    return None if made is None else made.balanced_accuracy.value
+def _value(made: Decisions | None) -> str | None:
+    return None if made is None else str(made.balanced_accuracy)
 
 
-def _interval(made: Decisions | None) -> Interval | None:
-    return None if made is None else made.interval
-
-
-def _kappa(found: Agreement | None) -> float | None:
-    return None if found is None else found.kappa.value
-
-
-def _told(made: Decisions | None) -> str:
-    if made is None:
-        return "not scored"
-    return f"{made.balanced_accuracy}{_brackets(made.interval)}"
+def _kappa(found: Agreement | None) -> str | None:
+    return None if found is None else f"{found.kappa}{_brackets(found.interval)}"
 
 
 def _brackets(found: Interval | None) -> str:

@@ -29,8 +29,8 @@ from augury.studies.next_token.activations import DOCTOR
 from augury.studies.next_token.conclusion import (
     COLUMNS,
     best_site,
-    held,
     sweep_rows,
+    told,
     verdict_lines,
     why_trivial,
 )
@@ -39,8 +39,8 @@ from augury.studies.next_token.figures import sweep_figures
 from augury.studies.next_token.inspect import INSPECTION_TEXT
 from augury.studies.next_token.judge import CELLS, CSV, SITES, SUMMARY
 from augury.studies.next_token.prepare import FACTS
-from augury.studies.next_token.sites import SiteResult, read_sites
-from augury.studies.next_token.train import FITS
+from augury.studies.next_token.sites import PROBE, SiteResult, read_sites
+from augury.studies.next_token.train import CEILING, FITS
 from augury.studies.next_token.views import VIEW
 from augury.studies.openings import openings
 
@@ -54,8 +54,8 @@ _MEANINGS = (
     "ceiling: the same of the model's own probability of the target. No probe has to beat it, and "
     "one that comes near reads what the model will say.",
     "agreement: Cohen's kappa of the probe's and the model's own decisions.",
-    "AP: average precision, with its interval; p: labels rotated within their passage, corrected "
-    "for all sites and horizons.",
+    "AP: average precision; p: labels rotated within their passage, corrected for all sites and "
+    "horizons; in brackets 95 % intervals.",
 )
 
 
@@ -187,15 +187,14 @@ def _confusion(facts: _Facts, horizon: int) -> Table:
     _, best = best_site(facts.results, facts.sites, horizon)
     rows = tuple(
         (
-            name if name != "probe" else f"probe at {best.site}",
+            {PROBE: f"probe at {best.site}", CEILING: "the model itself"}.get(name, name),
             made.true_positives,
             made.false_negatives,
             made.true_negatives,
             made.false_positives,
             made.recall,
             made.specificity,
-            made.balanced_accuracy.value,
-            held(made.interval),
+            told(made),
         )
         for name, made in best.decisions.items()
     )
@@ -204,12 +203,11 @@ def _confusion(facts: _Facts, horizon: int) -> Table:
             "decider",
             "found",
             "missed",
-            "rightly refused",
+            "refused",
             "false alarms",
             "recall",
             "specificity",
             "balanced accuracy",
-            "95 %",
         ),
         rows,
         caption="Confusion counts on test rows. A decider that always says yes, or always no, has "
@@ -226,7 +224,7 @@ def _stated(facts: _Facts) -> Section:
             each.mean,
             cell.test.prevalence,
             each.excess,
-            held(each.interval),
+            f"{each.interval.low:+.4f} to {each.interval.high:+.4f}" if each.interval else None,
             each.calibration_error.value,
             each.brier.value,
         )

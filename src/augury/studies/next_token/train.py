@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -22,7 +23,7 @@ from augury.probes.grid import LogisticGrid, fit_logistic_grid
 from augury.probes.linear import probe_of
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
-from augury.runs.progress import track
+from augury.runs.progress import say, track
 from augury.studies.next_token.activations import STORE
 from augury.studies.next_token.config import NextTokenConfig, ProbeConfig
 from augury.studies.next_token.prepare import target_ids
@@ -73,13 +74,20 @@ def fit_probes(run: Run, config: NextTokenConfig) -> dict[str, object]:
     scores.labels[label], scores.use[label] = labels, use
     columns, train, fitted = _training(rows, labels, use, config)
     kept: list[dict[str, Any]] = []
+    started = time.perf_counter()
     for site in track(store.sites, what="fitting probes", unit="sites"):
         kept += _fit_site(store, site, scores, config, columns, (train, *fitted))
+    seconds = round(time.perf_counter() - started, 2)
     _score_baselines(rows, scores, config, ids)
     write_scores(run.path / SCORES, scores)
     shares = _fitted_shares(columns, *fitted)
     write_json(run.path / FITS, {"fits": kept, "fitted_share": shares, "rows": len(train)})
-    return {"probes": len(kept), "not_converged": sum(not each["converged"] for each in kept)}
+    say(f"{len(kept)} probes at {len(store.sites)} sites in {seconds:.0f} s")
+    return {
+        "probes": len(kept),
+        "seconds": seconds,
+        "not_converged": sum(not each["converged"] for each in kept),
+    }
 
 
 def fitted_shares(run: Run) -> list[float | None]:
