@@ -98,8 +98,8 @@ def decide(
     """
     check_rows(labels, scores)
     counts = _confusion(labels, scores >= threshold, groups)
-    whole = counts.sum(axis=0)
-    point = float(_balanced(whole[None])[0])
+    hits, alarms, right, missed = counts.sum(axis=0).tolist()
+    point = float(_balanced(np.array([[hits, alarms, right, missed]]))[0])
     if not np.isfinite(point):
         value, spread = Score.undefined("rows of one class only"), None
     else:
@@ -109,7 +109,7 @@ def decide(
         spread = interval(
             point, _balanced(weights @ counts), carrying, effective=effective_groups(labels, groups)
         )
-    return Decisions(threshold, *(int(each) for each in whole), value, spread)
+    return Decisions(threshold, hits, alarms, right, missed, value, spread)
 
 
 def agreement(
@@ -141,7 +141,7 @@ def _confusion(truth: Labels, called: Bool[np.ndarray, " row"], groups: RowGroup
 def _balanced(counts: Int[np.ndarray, "draw four"]) -> Float[np.ndarray, " draw"]:
     """Nan where a class is absent."""
     hits, alarms, right, missed = counts.T.astype(np.float64)
-    return (_share(hits, hits + missed) + _share(right, right + alarms)) / 2
+    return np.asarray((_share(hits, hits + missed) + _share(right, right + alarms)) / 2)
 
 
 def _kappa(counts: Int[np.ndarray, "draw four"]) -> Float[np.ndarray, " draw"]:
