@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,26 +50,42 @@ def test_an_offline_run_holds_every_number_its_group_and_its_config(
     steps = [row for row in said["history"] if "p" in row or "balanced_accuracy" in row]
     assert [row.get("balanced_accuracy") for row in steps] == [0.71, None]
     assert [row.get("p") for row in steps] == [None, 0.5]
-    assert any("sites" in row for row in said["history"])
+    (table,) = (folder / "files/media/table").glob("sites*.json")
+    stored = json.loads(table.read_text())
+    assert stored["columns"] == ["site", "balanced_accuracy", "p"]
+    assert stored["data"] == [["embed", 0.71, None], ["resid.0", None, 0.5]]
 
 
-def read_records(path: Path) -> dict[str, object]:
-    """What the tracker's own reader finds in its own file."""
+def read_records(path: Path) -> dict[str, Any]:
+    """What stands in the tracker's own file, by its own messages."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
-    store, run, config, history = DataStore(), set(), {}, []
-    store.open_for_scan(str(path))
-    while (data := store.scan_data()) is not None:
+    run: set[str] = set()
+    config: dict[str, Any] = {}
+    history = []
+    for message in log_records(path.read_bytes()):
         record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
+        record.ParseFromString(message)
         if record.HasField("run"):
             seen = record.run
             run = {seen.project, seen.run_group, seen.job_type, seen.display_name}
-            for update in seen.config.update:
-                config[update.key] = json.loads(update.value_json)
+            config = {each.key: json.loads(each.value_json) for each in seen.config.update}
         elif record.HasField("history"):
             items = record.history.item
             row = {(i.key or "/".join(i.nested_key)): json.loads(i.value_json) for i in items}
             history.append(row)
     return {"run": run, "config": config, "history": history}
+
+
+def log_records(data: bytes) -> Iterator[bytes]:
+    """Records of a LevelDB log: blocks of 32 KiB, pieces with a header of seven bytes."""
+    at, record = 7, b""
+    while at + 7 < len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+        size, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        record += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):
+            yield record
+            record = b""
