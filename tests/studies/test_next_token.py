@@ -3,12 +3,14 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from scipy.special import expit
 
 from augury.activations.store import Store
@@ -16,6 +18,7 @@ from augury.errors import ConfigError, DataError, MissingInput, UsageError
 from augury.evaluate.stored import read_results
 from augury.evaluate.tripwires import raise_if_tripped
 from augury.models.load import load_model, load_tokenizer
+from augury.models.source import find_model
 from augury.runs.folder import Run
 from augury.studies.next_token.activations import STORE
 from augury.studies.next_token.books import gather_books
@@ -265,7 +268,7 @@ def test_the_models_own_choice_can_be_the_target(run: Run, tmp_path: Path) -> No
         ("books={source: files, path: /nowhere/books}", MissingInput, "/nowhere/books"),
         ("books={source: files, path: $NOT_SET_ANYWHERE/x}", MissingInput, "NOT_SET_ANYWHERE"),
         ("books.limit=2", DataError, "at least 3 groups"),
-        ("model.dtype=float16", ConfigError, "float16"),
+        ("model.dtype=float16", ConfigError, "float16 ends at 65,504"),
         ("reading.sites=[resid.9]", ConfigError, "blocks"),
     ],
 )
@@ -275,6 +278,24 @@ def test_a_job_that_cannot_be_is_refused_and_says_why(
     with pytest.raises(error, match=re.escape(found)):
         config = STUDY.read_config(None, (*SMALL, override))
         STUDY.execute(STUDY.start(tmp_path, config, "bad"), config)
+
+
+def test_a_model_whose_states_overflow_float16_is_told_by_inspect_and_refused_by_read(
+    tmp_path: Path,
+) -> None:
+    """Its embeddings are so large that its norms undo it: the same model, in larger numbers."""
+    folder = tmp_path / "large"
+    shutil.copytree(find_model("organism", None), folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.embed_tokens.weight"] *= 2.0**20
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    settings = (*SMALL, f"model.name={folder}", "reading.dtype=float16", "books.limit=6")
+    config = STUDY.read_config(None, settings)
+    made = STUDY.start(tmp_path / "runs", config, "large")
+    with pytest.raises(ConfigError, match=r"embed.*at most 65504.*bfloat16 or float32"):
+        STUDY.execute(made, config)
+    lines = [line for line in read_inspection(made) if line.startswith(("embed", "final"))]
+    assert lines[0].endswith("no") and lines[1].endswith("yes")
 
 
 def test_editions_of_one_book_stay_on_one_side(tmp_path: Path) -> None:
