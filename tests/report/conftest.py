@@ -1,11 +1,9 @@
-"""A judged grid, hostile texts, and a real browser where there is one."""
+"""A judged grid, hostile texts, and a tab that is watched."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,19 +45,6 @@ def results() -> list[CellResult]:
             ap = None if (site, horizon) in {("embed", 16), ("embed", 12)} else 0.015 + height
             made.append(cell(site, horizon, ap, beyond=ap is not None and ap > 0.2))
     return made
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; AUGURY_CHROMIUM names it where it is not in the usual place."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = Path(os.environ.get("AUGURY_CHROMIUM", "/usr/bin/chromium"))
-    if not path.is_file():
-        pytest.skip(f"no browser at {path}: install chromium or set AUGURY_CHROMIUM")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit
+from tests.report.test_token_view import scores_of, unpacked
+from tests.studies.conftest import SMALL_BOOKS as SMALL
 
 from augury.activations.store import Store
 from augury.errors import ConfigError, DataError, MissingInput, UsageError
@@ -34,31 +36,17 @@ from augury.studies.next_token.train import CEILING, FITS, SCORES
 from augury.studies.scores import read_scores
 from augury.traces.tokens import tokenise
 
-SMALL = (
-    "books.limit=60",
-    "books.context=128",
-    "split.fractions=[0.5, 0.2, 0.3]",
-    "sweep=listed",
-    "reading.sites=[embed, resid.1, resid.4]",
-    "targets.tokens=[' 7']",
-    "probe.l2=[0.03, 0.003]",
-    "evaluation.draws=200",
-    "evaluation.permutations=200",
-    "view.tokens=600",
-)
 LABEL = "' 7'"
 
 
-@pytest.fixture(scope="session")
-def config() -> NextTokenConfig:
-    return STUDY.read_config(None, SMALL)
+@pytest.fixture
+def run(next_run: Run) -> Run:
+    return next_run
 
 
-@pytest.fixture(scope="session")
-def run(config: NextTokenConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    made = STUDY.start(tmp_path_factory.mktemp("runs"), config, "small")
-    STUDY.execute(made, config)
-    return made
+@pytest.fixture
+def config(next_config: NextTokenConfig) -> NextTokenConfig:
+    return next_config
 
 
 def test_every_token_of_every_passage_is_read_once_and_asked_about_the_next_one(
@@ -213,8 +201,6 @@ def test_the_view_paints_the_predicted_token_and_carries_the_stored_scores(
     run: Run, config: NextTokenConfig
 ) -> None:
     """The page reads its text anew; what it shows is what the run has stored."""
-    from tests.report.test_token_view import scores_of, unpacked
-
     rows, scores = load_rows(run, config), read_scores(run.path / SCORES)
     number = int(rows.trace[np.flatnonzero(scores.labels[LABEL][:, 1])[0]])
     name = list(rows.traces)[number]
