@@ -38,13 +38,14 @@ SMALL_BOOKS = (
     "books.limit=60",
     "books.context=128",
     "split.fractions=[0.5, 0.2, 0.3]",
+    "reading.dtype=as-computed",
     "sweep=listed",
     "reading.sites=[embed, resid.1, resid.4]",
     "targets.tokens=[' 7']",
     "probe.l2=[0.03, 0.003]",
     "evaluation.draws=200",
     "evaluation.permutations=200",
-    "view.tokens=600",
+    "view.tokens=2000",
 )
 
 

@@ -108,7 +108,7 @@ def test_the_ceiling_is_the_models_own_probability(run: Run, config: NextTokenCo
         own = loaded.model(ids).logits[0].softmax(-1)[:, target].double().numpy()
     at = np.flatnonzero(rows.part == number)
     stored = expit(scores.references[LABEL, CEILING][at, 0].astype(np.float64))
-    np.testing.assert_allclose(stored, own[rows.token[at]], atol=2e-3)
+    np.testing.assert_allclose(stored, own[rows.token[at]], atol=1e-5)
     assert own.max() > 0.2
 
 
@@ -214,7 +214,7 @@ def test_the_view_paints_the_predicted_token_and_carries_the_stored_scores(
         cell = results[series["site"], series["horizon"]]
         column = config.targets.horizons.index(cell.horizon)
         stored = cell.calibration.probability(scores.probes[LABEL, cell.site][at, column])
-        np.testing.assert_allclose(values[-len(at) :], stored, atol=2e-3)
+        np.testing.assert_allclose(values[-len(at) :], stored, atol=1e-4)
     flags = unpacked(data["traces"][0]["events"][LABEL])
     np.testing.assert_array_equal(flags[-len(at) :] & 1, scores.labels[LABEL][at, 1])
     with pytest.raises(UsageError, match="no such passage"):
