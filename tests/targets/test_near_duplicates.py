@@ -41,6 +41,12 @@ def test_a_shared_page_of_boilerplate_makes_no_pair() -> None:
     assert near_duplicates(sketches) == ()
 
 
+def test_the_same_words_in_another_order_are_another_text() -> None:
+    words = book(8).split()
+    swapped = [word for a, b in zip(words[::2], words[1::2], strict=True) for word in (b, a)]
+    assert near_duplicates({"a": sketch(book(8)), "b": sketch(" ".join(swapped))}) == ()
+
+
 def test_ties_run_through_a_third_book() -> None:
     texts = {"x": book(5), "y": book(5) + " " + book(6), "z": book(6), "other": book(7)}
     pairs = near_duplicates({name: sketch(text) for name, text in texts.items()})
