@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,3 +20,16 @@ def augury_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data is absent: set AUGURY_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; AUGURY_CHROMIUM names it where it is not in the usual place."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = Path(os.environ.get("AUGURY_CHROMIUM", "/usr/bin/chromium"))
+    if not path.is_file():
+        pytest.skip(f"no browser at {path}: install chromium or set AUGURY_CHROMIUM")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from augury.models.load import ModelConfig, load_model, load_tokenizer
     from augury.probes.bundle import load_bundle
     from augury.probes.grid import fit_logistic_grid
+    from augury.studies.viewing import view
     from augury.traces.tokens import tokenise
     from augury.traces.trace import Origin, Span, Trace
 
@@ -33,6 +34,7 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "tokenise",
+    "view",
 ]
 
 _HOME = {
@@ -48,6 +50,7 @@ _HOME = {
     "load_model": "models.load",
     "load_tokenizer": "models.load",
     "tokenise": "traces.tokens",
+    "view": "studies.viewing",
 }
 
 

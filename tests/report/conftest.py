@@ -1,15 +1,14 @@
-"""A judged grid, hostile texts, and a real browser where there is one."""
+"""A judged grid, hostile texts, and a tab that is watched."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.judged import cell
+from tests.report.tabs import Watched
 
 from augury.evaluate.records import CellResult
 
@@ -48,14 +47,10 @@ def results() -> list[CellResult]:
     return made
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; AUGURY_CHROMIUM names it where it is not in the usual place."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = Path(os.environ.get("AUGURY_CHROMIUM", "/usr/bin/chromium"))
-    if not path.is_file():
-        pytest.skip(f"no browser at {path}: install chromium or set AUGURY_CHROMIUM")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox"])
-        yield started
-        started.close()
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    seen = Watched(context.new_page())
+    yield seen
+    context.close()
+    assert seen.complaints == []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.tabs import Watched, settled
 
 from augury.evaluate.records import CellResult
 from augury.report.blocks import FigureRef, Paragraph, Section, Table
@@ -25,37 +25,6 @@ ATTACK = (
 )
 
 
-class Watched:
-    """A tab that records everything it should not do."""
-
-    def __init__(self, tab: Any) -> None:
-        self.tab = tab
-        self.complaints: list[str] = []
-        tab.on("console", lambda message: self.complaints.append(message.text))
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        tab.on("dialog", lambda dialog: self.complaints.append("dialog"))
-        tab.on("request", self._note)
-
-    def _note(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.complaints.append(f"request {request.url}")
-
-    def open(self, path: Path) -> Any:
-        self.tab.goto(path.as_uri())
-        if path.name == "tokens.html":
-            settled(self.tab)
-        return self.tab
-
-
-@pytest.fixture
-def watched(browser: Any) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1000, "height": 700})
-    seen = Watched(context.new_page())
-    yield seen
-    context.close()
-    assert seen.complaints == []
-
-
 PIECES = ("So", ATTACK, " is", " 13", ".\n", "Wait", ",", " 12")
 SCORES = np.array([np.linspace(0, 0.7, 8), np.linspace(0.9, 0, 8)], dtype=np.float32)
 SCORES[:, 0] = np.nan
@@ -71,12 +40,6 @@ def view(folder: Path) -> Path:
     series = [ViewedSeries("resid.3", 8, 0.25), ViewedSeries("resid.4", -4)]
     made = token_view([first, second], series=series, title=ATTACK)
     return made.save(folder / "tokens.html")
-
-
-def settled(tab: Any) -> None:
-    """Wait until what was chosen last is what is painted."""
-    tab.wait_for_function("document.body.dataset.version !== undefined")
-    tab.wait_for_timeout(50)
 
 
 def colour(tab: Any, token: int) -> str:

@@ -168,6 +168,9 @@ def test_shapes_that_disagree_are_refused() -> None:
     ):
         with pytest.raises(DataError, match="token view"):
             token_view(traces, series=series, title="t")
+    assert payload(token_view([made], series=SERIES, title="t", first=1))["first"] == 1
+    with pytest.raises(DataError, match="series 2"):
+        token_view([made], series=SERIES, title="t", first=2)
 
 
 def test_infinite_scores_and_thresholds_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""One small run of the main job, shared by the tests of the study and of the commands."""
+"""One small run of each study, shared by its tests and those of the commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pytest
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.study import STUDY
+from augury.studies.next_token.config import NextTokenConfig
+from augury.studies.next_token.study import STUDY as NEXT_TOKEN
 
 SMALL = (
     "traces.limit=160",
@@ -30,3 +32,30 @@ def small_run(small_config: BacktrackingLagConfig, tmp_path_factory: pytest.Temp
     run = STUDY.start(tmp_path_factory.mktemp("runs"), small_config, "small")
     STUDY.execute(run, small_config)
     return run
+
+
+SMALL_BOOKS = (
+    "books.limit=60",
+    "books.context=128",
+    "split.fractions=[0.5, 0.2, 0.3]",
+    "reading.dtype=as-computed",
+    "sweep=listed",
+    "reading.sites=[embed, resid.1, resid.4]",
+    "targets.tokens=[' 7']",
+    "probe.l2=[0.03, 0.003]",
+    "evaluation.draws=200",
+    "evaluation.permutations=200",
+    "view.tokens=2000",
+)
+
+
+@pytest.fixture(scope="session")
+def next_config() -> NextTokenConfig:
+    return NEXT_TOKEN.read_config(None, SMALL_BOOKS)
+
+
+@pytest.fixture(scope="session")
+def next_run(next_config: NextTokenConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    made = NEXT_TOKEN.start(tmp_path_factory.mktemp("runs"), next_config, "small")
+    NEXT_TOKEN.execute(made, next_config)
+    return made

@@ -50,8 +50,14 @@ def estimate(
 ) -> None:
     """Say what a reading will cost: rows, bytes, operations, minutes."""
     from augury.studies.reading import estimate_job
+    from augury.studies.registry import find_study
 
-    for line in estimate_job(_job(config, study, override)).lines():
+    recipe = find_study(study) if study else None
+    if recipe is not None and recipe.estimate is not None:
+        found = recipe.estimate(recipe.read_config(config, override or []))
+    else:
+        found = estimate_job(_job(config, study, override))
+    for line in found.lines():
         print(line)
 
 

@@ -63,6 +63,9 @@ def command(
         for line in recipe.conclude(folder):
             print(line)
         raise_if_tripped(recipe.tripwires(folder))
+    elif stage in recipe.tell:
+        for line in recipe.tell[stage](folder):
+            print(line)
 
 
 def _existing(recipe: Study[Any], runs: Path, name: str | None) -> Run | None:

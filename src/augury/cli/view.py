@@ -18,12 +18,15 @@ def command(
     to: Annotated[
         Path | None, typer.Option("--to", help="HTML file; `view.html` in the run by default.")
     ] = None,
-    study: Annotated[str, typer.Option("--study", help="Study of the run.")] = "backtracking-lag",
+    study: Annotated[
+        str | None, typer.Option("--study", help="Study of the run, where its name is not enough.")
+    ] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
 ) -> None:
     """Write one HTML file with the tokens of some traces coloured by what the probes say."""
-    from augury.studies.registry import find_study
+    from augury.studies.registry import find_study, study_of
 
-    recipe = find_study(study)
+    recipe = find_study(study or study_of(runs, run))
     folder, config = recipe.open(runs, run)
-    print(recipe.view(folder, config, trace or []).save(to or folder.path / "view.html"))
+    path = recipe.view(folder, config, trace or []).save(to or folder.path / "view.html")
+    print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
-from pydantic import Field
+from pydantic import Field, field_validator
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -48,6 +48,15 @@ class ModelConfig(Config):
     """For an architecture that is not recognised: where its parts are. Keys `layers`, `embed`,
     `final_norm`, `head` are dotted paths from the model with its head; `attn`, `mlp` are children
     of a block."""
+
+    @field_validator("dtype", mode="before")
+    @classmethod
+    def _holds_the_states(cls, dtype: object) -> object:
+        if dtype == "float16":
+            raise ValueError(
+                "float32 or bfloat16: float16 ends at 65,504, and states of some models go beyond"
+            )
+        return dtype
 
 
 @dataclass(frozen=True)

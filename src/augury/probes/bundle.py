@@ -30,6 +30,7 @@ __all__ = [
     "ProbeCard",
     "load_bundle",
     "read_bundle",
+    "refuse_other_model",
     "save_bundle",
     "write_bundle",
 ]
@@ -219,15 +220,24 @@ def read_bundle(
     card = _card(folder / CARD)
     tensors = _tensors(folder / WEIGHTS, card)
     if model_identity is not None and not force:
-        table = difference_table(_lasting(card.model_identity), _lasting(model_identity))
-        if table:
-            raise ConfigError(
-                f"probe {folder}",
-                found=f"it was fitted on another model:\n{table}\n",
-                expected="the model that it was fitted on",
-                fix="load that model, or force it if you know why the states agree",
-            )
+        refuse_other_model(card, model_identity, where=f"probe {folder}")
     return tensors, card
+
+
+def refuse_other_model(card: ProbeCard, identity: Mapping[str, str], *, where: str) -> None:
+    """Check that a probe was fitted on this model.
+
+    Raises:
+        ConfigError: It was not; the message lists what differs.
+    """
+    table = difference_table(_lasting(card.model_identity), _lasting(identity))
+    if table:
+        raise ConfigError(
+            where,
+            found=f"it was fitted on another model:\n{table}\n",
+            expected="the model that it was fitted on",
+            fix="load that model, or force it if you know why the states agree",
+        )
 
 
 def _lasting(identity: Mapping[str, str]) -> dict[str, str]:

@@ -92,6 +92,7 @@ def token_view(
     caption: str = "",
     quantity: str = "score",
     painted: Painted = "state",
+    first: int = 0,
 ) -> TokenView:
     """The page that shows `traces` coloured by one of `series` at a time.
 
@@ -106,12 +107,13 @@ def token_view(
         caption: What the reader sees.
         quantity: Name of what is scored, e.g. `probability of an onset`.
         painted: Which token a score colours first; the reader may change it.
+        first: Number of the series that is shown first.
 
     Raises:
         DataError: There is no trace or no series, their numbers disagree, two series are equal, or
             a threshold is not finite.
     """
-    _check(traces, series)
+    _check(traces, series, first)
     style, script = asset("token_view.css"), asset("token_view.js")
     limits = [
         score_limits([trace.scores[number] for trace in traces], one.threshold)
@@ -120,6 +122,7 @@ def token_view(
     data = {
         "quantity": visible(quantity),
         "painted": painted,
+        "first": first,
         "levels": LEVELS,
         "series": [packed_series(*pair) for pair in zip(series, limits, strict=True)],
         "traces": [packed_trace(trace, series, limits) for trace in traces],
@@ -136,7 +139,7 @@ def token_view(
     )
 
 
-def _check(traces: Sequence[ViewedTrace], series: Sequence[ViewedSeries]) -> None:
+def _check(traces: Sequence[ViewedTrace], series: Sequence[ViewedSeries], first: int) -> None:
     names = {(one.site, one.horizon, one.target) for one in series}
     rows = {trace.scores.shape[0] for trace in traces}
     if not traces or not series or rows != {len(series)} or len(names) != len(series):
@@ -145,3 +148,5 @@ def _check(traces: Sequence[ViewedTrace], series: Sequence[ViewedSeries]) -> Non
             found=f"{len(traces)} traces of {sorted(rows)} score rows, {len(names)} series",
             expected=f"at least one trace, and {len(series)} distinct series in each",
         )
+    if not 0 <= first < len(series):
+        raise DataError("token view", found=f"series {first}", expected=f"0 to {len(series) - 1}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from augury.activations.estimate import Estimate
 from augury.config import Config, load_config
 from augury.evaluate.records import CellResult
 from augury.evaluate.tripwires import Tripwire
@@ -49,6 +50,12 @@ class Study(Generic[C]):
     judge: Callable[[Run, C], Sequence[CellResult]] | None = None
     """Judge the saved scores again without a model, and compare with the stored results; None where
     a study saves no scores."""
+
+    estimate: Callable[[C], Estimate] | None = None
+    """What its reading will cost; None where that follows from the config's `job` alone."""
+
+    tell: Mapping[str, Callable[[Run], Sequence[str]]] = field(default_factory=dict)
+    """Lines to print when only the stage of that name was asked for."""
 
     default: str = "organism"
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""

@@ -2,7 +2,7 @@
 (function () {
   const data = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
-  const state = { trace: 0, series: 0, token: -1, full: false, sentences: false, painted: data.painted };
+  const state = { trace: 0, series: data.first, token: -1, full: false, sentences: false, painted: data.painted };
   const SVG = "http://www.w3.org/2000/svg";
   const HEIGHT = 80, MOST_BINS = 1500, NOT_SCORED = 65535;
   const KEYS = "\u2190 \u2192 token \u00b7 \u2191 \u2193 20 tokens \u00b7 n p next, previous event \u00b7 " +
@@ -51,7 +51,8 @@
   }
 
   function flagsOf(trace, target) {
-    const packed = data.traces[trace].events[target];
+    const events = data.traces[trace].events;
+    const packed = Object.hasOwn(events, target) ? events[target] : undefined;  // "constructor" is no event
     const none = () => new Uint8Array(data.traces[trace].pieces.length);
     return packed === undefined ? none() : remembered("events " + trace + " " + target, () => inflate(packed));
   }

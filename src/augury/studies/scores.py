@@ -1,0 +1,85 @@
+"""The file between fitting and judging: every score on every row, and the probes' weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from augury.runs.atomic import write_bytes
+
+__all__ = ["GridAxes", "Scores", "read_scores", "write_scores"]
+
+
+class GridAxes(NamedTuple):
+    """What the probes of a run are numbered by; one per label, horizon and site of the store."""
+
+    labels: tuple[str, ...]
+    """Names of the targets."""
+
+    horizons: tuple[int, ...]
+    """Tokens from state to label; h > 0 looks ahead."""
+
+    ahead: list[int]
+    """Places in `horizons` of those that the shuffled-label control was fitted for."""
+
+
+@dataclass(eq=False)
+class Scores:
+    """Arrays by (label, name); all have one column per horizon of the config."""
+
+    rows: dict[str, np.ndarray] = field(default_factory=dict)
+    """`group`, `trace`, `side`: int [row]."""
+
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    """By label: bool [row, horizon]."""
+
+    use: dict[str, np.ndarray] = field(default_factory=dict)
+    """By label: which rows count, bool [row, horizon]."""
+
+    probes: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """By label and site: score, float32 [row, horizon]."""
+
+    controls: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """The same on test rows only, of probes trained on rotated labels: float32 [test row, column],
+    the columns of one horizon ahead after those of another, one per rotation."""
+
+    baselines: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """By label and name of the baseline."""
+
+    references: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """By label and name: predictors that were told the truth; no probe is asked to beat them."""
+
+    weights: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """By label and site: float32 [horizon, hidden], on raw states."""
+
+    biases: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """By label and site: float64 [horizon]."""
+
+
+_BY_ONE = ("rows", "labels", "use")
+_BY_TWO = ("probes", "controls", "baselines", "references", "weights", "biases")
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """Write all arrays, whole or not at all. Labels are text of any kind; they only become keys."""
+    arrays: dict[str, np.ndarray] = {}
+    for kind in (*_BY_ONE, *_BY_TWO):
+        table: Mapping[object, np.ndarray] = getattr(scores, kind)
+        for key, array in table.items():
+            name = key if isinstance(key, str) else "\0".join(key)  # type: ignore[arg-type]
+            arrays[f"{kind}\0{name}"] = np.ascontiguousarray(array)
+    write_bytes(path, save(arrays))
+
+
+def read_scores(path: Path) -> Scores:
+    """Read what `write_scores` wrote."""
+    scores = Scores()
+    for key, array in load_file(path).items():
+        kind, *names = key.split("\0")
+        getattr(scores, kind)[names[0] if kind in _BY_ONE else tuple(names)] = array
+    return scores

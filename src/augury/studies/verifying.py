@@ -1,0 +1,43 @@
+"""Do the probes that a run has saved score as its results say?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from augury.activations.store import Store
+from augury.errors import CheckFailed
+from augury.evaluate.metrics import average_precision
+from augury.evaluate.records import CellResult
+from augury.probes.bundle import load_bundle
+from augury.runs.folder import Run
+from augury.studies.bundles import probe_folder
+from augury.studies.scores import GridAxes, Scores
+
+__all__ = ["verify_probes"]
+
+
+def verify_probes(
+    run: Run, store: Store, scores: Scores, results: Sequence[CellResult], axes: GridAxes
+) -> Sequence[str]:
+    """Load every probe from disk, score the stored states again, and compare average precision.
+
+    Raises:
+        CheckFailed: A score is not the stored one, bit for bit.
+    """
+    for result in results:
+        number = axes.horizons.index(result.horizon)
+        use = scores.use[result.label][:, number] & (scores.rows["side"] == 2)
+        at = np.flatnonzero(use)
+        folder = run.path / probe_folder(result.label, result.site, result.horizon)
+        probe, _ = load_bundle(folder, model_identity=store.identity)
+        truth = scores.labels[result.label][at, number]
+        found = average_precision(truth, probe.score(store[result.site].torch(at)))
+        if found.value != result.average_precision.value:
+            raise CheckFailed(
+                f"probe {folder}",
+                found=f"test average precision {found.value!r}",
+                expected=f"the stored {result.average_precision.value!r}",
+            )
+    return [f"{len(results)} probes reproduce their stored test score bit for bit"]

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from augury.errors import UsageError
+from augury.studies.registry import STUDIES, find_study, study_of
+
+
+def started(root: Path, study: str, name: str, second: int) -> Path:
+    recipe = find_study(study)
+    run = recipe.start(root, recipe.read_config(None, ()), name)
+    facts = json.loads(run.facts_path.read_text())
+    facts["created"] = f"2026-01-01T00:00:{second:02d}Z"
+    run.facts_path.write_text(json.dumps(facts))
+    return run.path
+
+
+def test_a_run_is_found_by_name_path_or_as_the_latest_of_all_studies(tmp_path: Path) -> None:
+    one = started(tmp_path, "next-token", "one", 5)
+    started(tmp_path, "backtracking-lag", "two", 3)
+    assert study_of(tmp_path, "one") == study_of(tmp_path, "latest") == "next-token"
+    assert study_of(tmp_path, "two") == "backtracking-lag"
+    assert study_of(Path("elsewhere"), str(one) + os.sep) == "next-token"
+    started(tmp_path, "backtracking-lag", "one", 9)
+    assert study_of(tmp_path, "latest") == "backtracking-lag"
+    with pytest.raises(UsageError, match="--study"):
+        study_of(tmp_path, "one")
+
+
+def test_an_unknown_run_is_left_to_the_study_to_complain_about(tmp_path: Path) -> None:
+    assert study_of(tmp_path, "nothing") in STUDIES
