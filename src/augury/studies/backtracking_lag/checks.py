@@ -71,13 +71,12 @@ def verify(run: Run, config: BacktrackingLagConfig) -> Sequence[str]:
         at = scores.use[result.label][:, number] & (scores.rows["side"] == 2)
         folder = run.path / probe_folder(result.label, result.site, result.horizon)
         probe, _ = load_bundle(folder, model_identity=store.identity)
-        raw = rescore(store[result.site], [probe], at)[:, 0]
-        again = scores.as_judged(result.label, result.site, number, raw)
+        again = rescore(store[result.site], [probe], at)[:, 0]
         truth = scores.labels[result.label][at, number]
         found, expected = average_precision(truth, again), result.average_precision
         if scores.crossed:  # the saved probe is that of the first fold, the result is of all
-            stored = scores.probes[result.label, result.site][at, number]
-            expected = average_precision(truth, stored)
+            stored = scores.of_saved(result.label, result.site)[:, number]
+            expected = average_precision(truth, stored[at[scores.rows["side"] == 2]])
         if found.value != expected.value:
             raise CheckFailed(
                 f"probe {folder}",

@@ -101,8 +101,8 @@ def cell_of(
     }
     folds = None
     if scores.crossed:
-        called, validated = scores.called[label, site], scores.validated[label, site]
-        folds = FoldScores(called[at, number], validated[at, number])
+        tables = (scores.called, scores.log_odds, scores.validated)
+        folds = FoldScores(*(table[label, site][at, number] for table in tables))
     return CellScores(
         site=site,
         horizon=config.targets.horizons[number],

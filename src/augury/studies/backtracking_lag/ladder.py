@@ -51,9 +51,7 @@ def score_baselines(
             crossed.setdefault(name, fresh).add(split, array)
     for name, folds in crossed.items():
         folds.close()
-        scores.baselines[target.label, name] = folds.log_odds
-    # one score for all rows: by fold it would tell which groups were left out
-    scores.baselines[target.label, "prevalence"] = np.zeros_like(target.labels, dtype=np.float32)
+        scores.baselines[target.label, name] = folds.scores
 
 
 def baseline_facts(rows: RunRows, target: Target, config: BacktrackingLagConfig) -> TokenFacts:

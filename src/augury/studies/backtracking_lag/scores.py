@@ -10,7 +10,6 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from augury.runs.atomic import write_bytes
-from augury.studies.crossing import log_odds
 
 __all__ = ["Scores", "read_scores", "write_scores"]
 
@@ -30,14 +29,21 @@ class Scores:
     """By label: which rows count, bool [row, horizon]."""
 
     probes: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-    """By label and site: score, float32 [row, horizon]. With folds, log-odds by the fold that
-    tested the row; so are baselines."""
+    """By label and site: score, float32 [row, horizon]. With folds, the place among validation rows
+    of the fold that tested the row (`Crossed`); so are baselines."""
 
     called: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     """With folds: whether the row reaches its fold's threshold, bool [row, horizon]."""
 
+    log_odds: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: calibrated by the fold that tested the row, float32 [row, horizon]."""
+
     validated: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-    """With folds: log-odds by a fold that the row validated, float32 [row, horizon]."""
+    """With folds: score by a fold that the row validated, float32 [row, horizon]."""
+
+    first: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: raw scores of the saved probes, those of the first fold, on its test rows;
+    float32 [test row, horizon]."""
 
     settled: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     """With folds: slope, intercept and threshold of the first, float64 [horizon, 3]."""
@@ -69,21 +75,20 @@ class Scores:
         """Whether folds tested every row."""
         return bool(self.settled)
 
-    def as_judged(self, label: str, site: str, horizon: int, raw: np.ndarray) -> np.ndarray:
-        """Raw scores of the saved probe as they stand in `probes`, bit for bit.
-
-        With folds that holds on the test rows of the first fold, whose probe is saved.
-        """
-        if not self.crossed:
-            return raw
-        return log_odds(raw, self.settled[label, site][horizon])
+    def of_saved(self, label: str, site: str) -> np.ndarray:
+        """Raw scores of the saved probes on rows with `side` 2, float32 [test row, horizon]."""
+        if self.crossed:
+            return self.first[label, site]
+        return np.asarray(self.probes[label, site][self.rows["side"] == 2])
 
 
 _BY_ONE = ("rows", "labels", "use", "control_labels")
 _BY_TWO = (
     "probes",
     "called",
+    "log_odds",
     "validated",
+    "first",
     "settled",
     "control_task",
     "controls",

@@ -88,9 +88,12 @@ def _score_folds(
         raw = np.zeros(labels.shape, dtype=np.float32)
         raw[at] = scores(states, _some(grid, columns), at)
         crossed.add(fold, raw)
+        if fold == 0:
+            out.first |= _shared(names, raw[plan.rows.side == 2], axis=1)
     crossed.close()
-    out.probes |= _shared(names, crossed.log_odds, axis=1)
+    out.probes |= _shared(names, crossed.scores, axis=1)
     out.called |= _shared(names, crossed.called, axis=1)
+    out.log_odds |= _shared(names, crossed.log_odds, axis=1)
     out.validated |= _shared(names, crossed.validated, axis=1)
     out.settled |= _shared(names, crossed.settled[0])
 

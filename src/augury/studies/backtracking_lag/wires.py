@@ -97,7 +97,6 @@ def _reloaded(run: Run, store: Store, scores: Scores, config: BacktrackingLagCon
             for label, (_, horizon) in places
         ]
         raw = rescore(store[site], probes, test)
-        for (label, (number, _)), one in zip(places, raw.T, strict=True):
-            stored.append(scores.probes[label, site][test, number])
-            again.append(scores.as_judged(label, site, number, one))
+        again += list(raw.T)
+        stored += [scores.of_saved(label, site)[:, number] for label, (number, _) in places]
     return reload_is_exact(np.concatenate(stored), np.concatenate(again))
