@@ -27,12 +27,14 @@ def cell() -> CellScores:
         label="event",
         kind="point",
         labels=labels,
-        scores=log_odds,
+        scores=2 * log_odds + 1,
         groups=groups,
         traces=groups,
         split=np.full(len(groups), 2),
         baselines={"prevalence": np.zeros(len(groups))},
-        folds=FoldScores(log_odds > -1 + groups % 2, log_odds + rng.normal(size=len(groups))),
+        folds=FoldScores(
+            log_odds > -1 + groups % 2, log_odds, log_odds + rng.normal(size=len(groups))
+        ),
     )
 
 
@@ -49,7 +51,7 @@ def test_calls_are_those_of_the_folds_and_log_odds_are_probabilities(cell: CellS
     assert found.threshold.value is None and "per fold" in found.threshold.reason
     assert found.f1_interval is not None
     assert found.f1_interval.low < found.f1.value < found.f1_interval.high
-    assert found.brier == brier(cell.labels, expit(cell.scores))
+    assert found.brier == brier(cell.labels, expit(cell.folds.log_odds))
     assert found.calibration_error.value < 0.05
     assert found.test.rows == 1200 and found.train.rows == 0
     assert found.verdict == "predictive beyond baselines"
@@ -65,7 +67,7 @@ def test_what_ranks_sites_is_not_what_is_reported(cell: CellScores) -> None:
 
 def test_a_column_that_no_fold_could_settle_is_insufficient(cell: CellScores) -> None:
     nothing = np.zeros(len(cell.labels))
-    folds = FoldScores(nothing.astype(bool), nothing)
+    folds = FoldScores(nothing.astype(bool), nothing, nothing)
     (found,) = judge(replace(cell, scores=nothing, folds=folds))
     assert found.verdict == "insufficient data" and "same score" in found.why
     assert found.average_precision.value is None and found.brier.value is None

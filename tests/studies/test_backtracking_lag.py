@@ -13,7 +13,7 @@ import pytest
 from augury.errors import CheckFailed, UsageError
 from augury.evaluate.tripwires import raise_if_tripped
 from augury.runs.folder import Run
-from augury.studies.backtracking_lag import probes
+from augury.studies.backtracking_lag import grid_plan
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.report import conclude
 from augury.studies.backtracking_lag.rows import load_rows
@@ -139,7 +139,7 @@ def test_the_shuffled_label_control_passes_and_labels_that_are_not_shuffled_end_
     raise_if_tripped(STUDY.tripwires(small_run))
     shutil.copytree(small_run.path, tmp_path / "small")
     copied = Run(tmp_path / "small")
-    monkeypatch.setattr(probes, "rotate_within", lambda labels, use, traces, rng: labels)
+    monkeypatch.setattr(grid_plan, "rotate_within", lambda labels, use, traces, rng: labels)
     probe = small_config.probe.model_copy(update={"control_seed": 1})
     STUDY.execute(copied, small_config.model_copy(update={"probe": probe}))
     assert any(line.startswith("caution tripwire") for line in conclude(copied))

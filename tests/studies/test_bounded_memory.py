@@ -17,7 +17,7 @@ import numpy as np, torch
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.grid_plan import plan_grid
 from augury.studies.backtracking_lag.rows import RunRows, Target
-from augury.studies.backtracking_lag.scores import Scores
+from augury.studies.scores import Scores
 from augury.studies.backtracking_lag.site_fit import fit_site
 from augury.traces.tokens import TokenisedTrace
 

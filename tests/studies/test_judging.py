@@ -12,8 +12,8 @@ from augury.evaluate.predictions import Columns
 from augury.evaluate.stored import read_results
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.evaluation import CELLS
-from augury.studies.backtracking_lag.scores import read_scores, write_scores
 from augury.studies.judging import JudgingConfig, judge_file, judge_run, report_judgement
+from augury.studies.scores import read_scores, write_scores
 
 SCORES = "data/scores.safetensors"
 

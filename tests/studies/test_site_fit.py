@@ -18,8 +18,8 @@ from augury.studies.backtracking_lag.grid_plan import GridPlan, plan_grid
 from augury.studies.backtracking_lag.ladder import baseline_facts
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.rows import RunRows, Target, load_rows, make_target
-from augury.studies.backtracking_lag.scores import Scores, read_scores
 from augury.studies.backtracking_lag.site_fit import fit_site
+from augury.studies.scores import Scores, read_scores
 from augury.studies.splitting import SplitConfig, deal, sides
 
 SITE = "resid.3"

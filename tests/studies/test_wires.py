@@ -13,7 +13,7 @@ from augury.runs.folder import Run
 from augury.studies.backtracking_lag import wires
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.probes import SCORES
-from augury.studies.backtracking_lag.scores import read_scores
+from augury.studies.scores import read_scores
 
 
 def test_a_sound_job_touches_no_wire(small_run: Run, small_config: BacktrackingLagConfig) -> None:

@@ -293,8 +293,8 @@ class Store:
             self._check(shard)
         if len(needed) == 1:
             with safe_open(shard_path(self.path, needed[0]), framework="pt") as file:
-                found: torch.Tensor = file.get_tensor(site)[torch.from_numpy(local)]
-                return found
+                chosen: torch.Tensor = file.get_tensor(site)[torch.from_numpy(local)]
+                return chosen
         states = torch.empty((len(wanted), self.width(site)), dtype=self.dtype)
         for shard in needed:
             here = np.flatnonzero(shards == shard)

@@ -98,6 +98,7 @@ def _check_control(cell: CellScores, control: ControlScores) -> None:
 def _check_folds(cell: CellScores, folds: FoldScores) -> None:
     where = f"{cell.name}: folds"
     check_rows(folds.called, folds.validated, where=where)
+    check_rows(folds.called, folds.log_odds, where=where)
     if folds.called.shape != cell.labels.shape or (cell.split != TEST).any():
         found = f"{len(folds.called)} rows beside {len(cell.labels)}, {np.unique(cell.split)} split"
         raise DataError(where, found=found, expected="the rows of the cell, all of them test rows")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from augury.evaluate.calibrate import Platt
+from augury.evaluate.calibrate import Platt, fit_platt
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION, SplitRows, split_rows
 from augury.evaluate.isotonic import CalibrationKind, Isotonic, fit_calibration
 from augury.evaluate.metrics import (
@@ -28,7 +28,7 @@ from augury.evaluate.records import CellScores, SplitScores
 from augury.evaluate.reliability import ReliabilityBin, reliability
 from augury.evaluate.score import Score
 from augury.evaluate.verdict import insufficiency
-from augury.shapes import Labels
+from augury.shapes import Labels, RowScores
 
 __all__ = ["OpenedCell", "open_cell"]
 
@@ -90,13 +90,15 @@ def open_cell(cell: CellScores, calibration_kind: CalibrationKind = "platt") -> 
         called = [None if least is None else part.scores >= least for part in parts]
     else:
         threshold = Score.undefined("one per fold")
-        # scores without spread are of a column that a fold could not settle
-        calibration = Platt(1.0, 0.0) if np.ptp(parts[2].scores) else None
         parts[1] = replace(parts[2], scores=cell.folds.validated)
+        # scores without spread are of a column that a fold could not settle
+        spread = np.ptp(parts[2].scores) > 0
+        calibration = fit_platt(parts[1].labels, parts[1].scores) if spread else None
         called = [None, None, cell.folds.called]
     rows = parts[2]
     train, validation, test = map(_known, parts, map(_split_scores, parts, called))
-    error, gap, bins = _calibrated(rows, calibration)
+    stated = _stated(cell, rows, calibration)
+    error, gap, bins = _calibrated(rows, stated)
     return OpenedCell(
         cell,
         rows,
@@ -160,13 +162,23 @@ def _baseline_rows(cell: CellScores, rows: SplitRows) -> dict[str, SplitRows]:
     return {name: replace(rows, scores=given[at]) for name, given in cell.baselines.items()}
 
 
-def _calibrated(
-    rows: SplitRows, calibration: Platt | Isotonic | None
-) -> tuple[Score, Score, tuple[ReliabilityBin, ...]]:
+def _stated(
+    cell: CellScores, rows: SplitRows, calibration: Platt | Isotonic | None
+) -> RowScores | None:
+    """Probabilities of the test rows, which no label of their groups went into."""
     if calibration is None:
+        return None
+    if cell.folds is not None:
+        return Platt(1.0, 0.0).probability(cell.folds.log_odds)
+    return calibration.probability(rows.scores)
+
+
+def _calibrated(
+    rows: SplitRows, probability: RowScores | None
+) -> tuple[Score, Score, tuple[ReliabilityBin, ...]]:
+    if probability is None:
         none = Score.undefined("no calibration: validation has one class only")
         return none, none, ()
-    probability = calibration.probability(rows.scores)
     return (
         brier(rows.labels, probability),
         expected_calibration_error(rows.labels, probability),

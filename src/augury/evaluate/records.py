@@ -43,15 +43,18 @@ class ControlScores:
 class FoldScores:
     """What the folds chose, where every row was tested by the fold that never saw its group.
 
-    Then every row is a test row, and the scores of the cell are log-odds that validation groups of
-    each fold calibrated.
+    Then every row is a test row, and the scores of the cell are comparable between folds.
     """
 
     called: Labels
     """True where the row reaches the threshold of the fold that tested it."""
 
+    log_odds: RowScores
+    """Of a positive, calibrated on the validation groups of the fold that tested the row."""
+
     validated: RowScores
-    """Log-odds by a fold that the row's group validated. They rank sites, and choose nothing."""
+    """Scores by a fold that the row's group validated: they rank sites, and calibrate what is
+    shown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,7 +201,8 @@ class CellResult:
     """A row is called positive at score >= threshold; best F1 on validation."""
 
     calibration: Platt | Isotonic | None
-    """Score to probability, fitted on validation; None where validation has one class."""
+    """Score to probability, fitted on validation; None where validation has one class. With folds,
+    on the validation scores of all, while Brier and calibration error are of each fold's own."""
 
     brier: Score
     """Mean squared error of the calibrated probability on test, in [0, 1]; 0 is best."""

@@ -17,6 +17,7 @@ from augury.models.load import ModelConfig
 from augury.plain import fingerprint
 from augury.probes.bundle import Calibration, ProbeCard, save_bundle
 from augury.probes.linear import LinearProbe
+from augury.studies.scores import Scores
 
 __all__ = ["ProbeOrigin", "probe_folder", "save_probe"]
 
@@ -51,9 +52,24 @@ def probe_folder(label: str, site: str, horizon: int) -> str:
     return f"probes/{slug}/{site}_h{horizon:+d}"
 
 
-def save_probe(run: Path, probe: LinearProbe, result: CellResult, origin: ProbeOrigin) -> None:
-    """Save the probe of one judged cell of tokens in its `probe_folder` below `run`."""
-    identity, calibrated = origin.store.identity, result.calibration
+def save_probe(
+    run: Path, scores: Scores, number: int, result: CellResult, origin: ProbeOrigin
+) -> None:
+    """Save the probe of one judged cell of tokens in its `probe_folder` below `run`.
+
+    With folds it is the first one's, and so are its groups, threshold and calibration; its scores
+    are those of the procedure, from all folds.
+
+    Args:
+        run: Folder of the run.
+        scores: Hold its weights.
+        number: Its place among the horizons.
+        result: Its cell.
+        origin: What all probes of the run share.
+    """
+    place, identity = (result.label, result.site), origin.store.identity
+    probe = LinearProbe(scores.weights[place][number], float(scores.biases[place][number]))
+    threshold, calibration = _settled(scores, number, result)
     card = ProbeCard(
         site=result.site,
         horizon=result.horizon,
@@ -65,10 +81,8 @@ def save_probe(run: Path, probe: LinearProbe, result: CellResult, origin: ProbeO
         model_identity=identity,
         tokenizer_hash=identity["tokenizer"],
         dtype=str(origin.store.dtype).removeprefix("torch."),
-        threshold=result.threshold.value,
-        calibration=Calibration(slope=calibrated.slope, intercept=calibrated.intercept)
-        if isinstance(calibrated, Platt)
-        else None,
+        threshold=threshold,
+        calibration=calibration,
         scores={key: value for key, value in result_row(result).items() if value is not None},
         training_data=dict(origin.training_data),
         split_groups={side: fingerprint(sorted(groups)) for side, groups in origin.split.items()},
@@ -76,3 +90,21 @@ def save_probe(run: Path, probe: LinearProbe, result: CellResult, origin: ProbeO
         augury_version=__version__,
     )
     save_bundle(run / probe_folder(result.label, result.site, result.horizon), probe, card)
+
+
+def _settled(
+    scores: Scores, number: int, result: CellResult
+) -> tuple[float | None, Calibration | None]:
+    """Threshold on raw scores, and calibration; None where validation could not choose them."""
+    prevalence = result.validation.prevalence
+    if scores.crossed:
+        slope, intercept, threshold = map(float, scores.settled[result.label, result.site][number])
+        if not slope:
+            return None, None
+        return threshold, Calibration(slope=slope, intercept=intercept, prevalence=prevalence)
+    found = result.calibration
+    if not isinstance(found, Platt):
+        return result.threshold.value, None
+    return result.threshold.value, Calibration(
+        slope=found.slope, intercept=found.intercept, prevalence=prevalence
+    )

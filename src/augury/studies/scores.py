@@ -33,7 +33,8 @@ class Scores:
     """Arrays by (label, name); all have one column per horizon of the config."""
 
     rows: dict[str, np.ndarray] = field(default_factory=dict)
-    """`group`, `trace`, `side`: int [row]."""
+    """`group`, `trace`, `side` (of the only split, or of the first fold): int [row]; `judged`: bool
+    [row], the test rows, which are all rows where folds test every group."""
 
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     """By label: bool [row, horizon]."""
@@ -42,7 +43,30 @@ class Scores:
     """By label: which rows count, bool [row, horizon]."""
 
     probes: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-    """By label and site: score, float32 [row, horizon]."""
+    """By label and site: score, float32 [row, horizon]. With folds, the place among validation rows
+    of the fold that tested the row (`Crossed`); so are baselines."""
+
+    called: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: whether the row reaches its fold's threshold, bool [row, horizon]."""
+
+    log_odds: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: calibrated by the fold that tested the row, float32 [row, horizon]."""
+
+    validated: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: score by a fold that the row validated, float32 [row, horizon]."""
+
+    first: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: raw scores of the saved probes, those of the first fold, on its test rows;
+    float32 [test row, horizon]."""
+
+    settled: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """With folds: slope, intercept and threshold of the first, float64 [horizon, 3]."""
+
+    control_labels: dict[str, np.ndarray] = field(default_factory=dict)
+    """By label: of the control task, on rows with `side` 2, bool [test row, horizon]."""
+
+    control_task: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    """Scores of the probes that were fitted on it, float32 [test row, horizon]; nan where none."""
 
     controls: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     """The same on test rows only, of probes trained on rotated labels: float32 [test row, column],
@@ -60,9 +84,33 @@ class Scores:
     biases: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     """By label and site: float64 [horizon]."""
 
+    @property
+    def crossed(self) -> bool:
+        """Whether folds tested every row."""
+        return bool(self.settled)
 
-_BY_ONE = ("rows", "labels", "use")
-_BY_TWO = ("probes", "controls", "baselines", "references", "weights", "biases")
+    def of_saved(self, label: str, site: str) -> np.ndarray:
+        """Raw scores of the saved probes on rows with `side` 2, float32 [test row, horizon]."""
+        if self.crossed:
+            return self.first[label, site]
+        return np.asarray(self.probes[label, site][self.rows["side"] == 2])
+
+
+_BY_ONE = ("rows", "labels", "use", "control_labels")
+_BY_TWO = (
+    "probes",
+    "called",
+    "log_odds",
+    "validated",
+    "first",
+    "settled",
+    "control_task",
+    "controls",
+    "baselines",
+    "references",
+    "weights",
+    "biases",
+)
 
 
 def write_scores(path: Path, scores: Scores) -> None:

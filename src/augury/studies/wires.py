@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from augury.activations.store import Store
@@ -14,7 +16,7 @@ from augury.evaluate.tripwires import (
 )
 from augury.probes.bundle import load_bundle
 from augury.probes.grid import fit_logistic_grid
-from augury.probes.linear import probe_of
+from augury.probes.linear import probe_of, rescore
 from augury.runs.folder import Run
 from augury.studies.bundles import probe_folder
 from augury.studies.scores import GridAxes, Scores
@@ -81,14 +83,17 @@ def _memory(store: Store, scores: Scores, axes: GridAxes) -> Tripwire | None:
 
 def _reloaded(run: Run, store: Store, scores: Scores, axes: GridAxes) -> Tripwire:
     """Every saved probe, loaded again, on the test rows of its site."""
-    test = np.flatnonzero(scores.rows["side"] == 2)
+    test = scores.rows["side"] == 2
     stored, again = [], []
     for site in store.sites:
-        states = store[site].torch(test)
-        for label in axes.labels:
-            for number, horizon in enumerate(axes.horizons):
-                folder = run.path / probe_folder(label, site, horizon)
-                probe, _ = load_bundle(folder, model_identity=store.identity)
-                stored.append(scores.probes[label, site][test, number])
-                again.append(probe.score(states))
+        places = list(product(axes.labels, enumerate(axes.horizons)))
+        probes = [
+            load_bundle(
+                run.path / probe_folder(label, site, horizon), model_identity=store.identity
+            )[0]
+            for label, (_, horizon) in places
+        ]
+        raw = rescore(store[site], probes, test)
+        again += list(raw.T)
+        stored += [scores.of_saved(label, site)[:, number] for label, (number, _) in places]
     return reload_is_exact(np.concatenate(stored), np.concatenate(again))

@@ -8,23 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augury.activations.store import Store
-from augury.errors import CheckFailed
 from augury.evaluate.agreement import assert_agrees_with
-from augury.evaluate.metrics import average_precision
 from augury.evaluate.records import CellResult
 from augury.evaluate.stored import read_results
 from augury.evaluate.tripwires import Tripwire
-from augury.probes.bundle import load_bundle
-from augury.probes.linear import rescore
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
-from augury.studies.backtracking_lag.bundles import probe_folder
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY, judge_scores
 from augury.studies.backtracking_lag.probes import SCORES
-from augury.studies.backtracking_lag.scores import read_scores
 from augury.studies.backtracking_lag.traces import TOKENS, TRACES, make_traces
 from augury.studies.reading import check_reader, load_reader
+from augury.studies.scores import read_scores
+from augury.studies.verifying import verify_probes
 from augury.traces.table import read_traces
 from augury.traces.tokens import read_tokenised
 
@@ -65,26 +61,7 @@ def verify(run: Run, config: BacktrackingLagConfig) -> Sequence[str]:
         CheckFailed: A score is not the stored one, bit for bit.
     """
     store, scores = Store.open(run.path / STORE), read_scores(run.path / SCORES)
-    results = read_results(run.path / CELLS)
-    for result in results:
-        number = config.targets.horizons.index(result.horizon)
-        at = scores.use[result.label][:, number] & (scores.rows["side"] == 2)
-        folder = run.path / probe_folder(result.label, result.site, result.horizon)
-        probe, _ = load_bundle(folder, model_identity=store.identity)
-        raw = rescore(store[result.site], [probe], at)[:, 0]
-        again = scores.as_judged(result.label, result.site, number, raw)
-        truth = scores.labels[result.label][at, number]
-        found, expected = average_precision(truth, again), result.average_precision
-        if scores.crossed:  # the saved probe is that of the first fold, the result is of all
-            stored = scores.probes[result.label, result.site][at, number]
-            expected = average_precision(truth, stored)
-        if found.value != expected.value:
-            raise CheckFailed(
-                f"probe {folder}",
-                found=f"test average precision {found.value!r}",
-                expected=f"the stored {expected.value!r}",
-            )
-    return [f"{len(results)} probes reproduce their stored test score bit for bit"]
+    return verify_probes(run, store, scores, read_results(run.path / CELLS), config.axes)
 
 
 def judge_again(run: Run, config: BacktrackingLagConfig) -> Sequence[CellResult]:

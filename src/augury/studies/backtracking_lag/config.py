@@ -11,6 +11,7 @@ from augury.activations.plan import ReadingPlan
 from augury.config import Config
 from augury.models.load import ModelConfig
 from augury.studies.reading import ReadingJob
+from augury.studies.scores import GridAxes
 from augury.studies.splitting import SplitConfig
 from augury.studies.texts import TraceConfig
 
@@ -99,6 +100,11 @@ class BacktrackingLagConfig(Config):
     def job(self) -> ReadingJob:
         """The reading that this study needs."""
         return ReadingJob(model=self.model, traces=self.traces, reading=self.reading)
+
+    @property
+    def axes(self) -> GridAxes:
+        """What the probes are numbered by."""
+        return GridAxes(self.targets.labels, self.targets.horizons, self.targets.ahead)
 
     @property
     def on_policy(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from augury.activations.store import Store
 from augury.errors import UsageError
 from augury.evaluate.cells import TEST
 from augury.evaluate.contract import judge_grid
@@ -21,12 +22,16 @@ from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.runs.progress import say
-from augury.studies.backtracking_lag.bundles import save_probe
+from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig, EvaluationConfig
 from augury.studies.backtracking_lag.probes import SCORES
-from augury.studies.backtracking_lag.scores import Scores, read_scores
-from augury.studies.backtracking_lag.wires import touch_wires
+from augury.studies.backtracking_lag.rows import SIDES
+from augury.studies.backtracking_lag.traces import SPLIT
+from augury.studies.bundles import ProbeOrigin, save_probe
 from augury.studies.openings import record_opening
+from augury.studies.scores import Scores, read_scores
+from augury.studies.splitting import read_split
+from augury.studies.wires import touch_wires
 
 __all__ = [
     "CELLS",
@@ -54,9 +59,11 @@ def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]
     write_csv(run.path / CSV, columns, [[row.get(c) for c in columns] for row in rows])
     write_bytes(run.path / PARQUET, _parquet(rows))
     write_results(run.path / CELLS, results)
-    for place, result in zip(_places(config), results, strict=True):
-        save_probe(run, config, scores, place, result)
-    wires, not_run = touch_wires(run, config, scores)
+    store = Store.open(run.path / STORE)
+    origin = _origin(run, config, store)
+    for (_, _, number), result in zip(_places(config), results, strict=True):
+        save_probe(run.path, scores, number, result, origin)
+    wires, not_run = touch_wires(run, store, scores, config.axes)
     summary: dict[str, Any] = {
         "tripwires": [asdict(wire) for wire in wires],
         "tripwires_not_run": not_run,
@@ -64,6 +71,18 @@ def evaluate_cells(run: Run, config: BacktrackingLagConfig) -> dict[str, object]
     }
     write_json(run.path / SUMMARY, summary)
     return {"cells": len(results), "beyond": sum("beyond" in r.verdict for r in results)}
+
+
+def _origin(run: Run, config: BacktrackingLagConfig, store: Store) -> ProbeOrigin:
+    split = read_split(run.path / SPLIT)
+    training_data = {
+        "source": config.traces.source,
+        "written_by": config.traces.written_by or config.traces.source,
+        "on_policy": config.on_policy,
+        "folds": len(split) if len(split) > 1 else None,
+    }
+    sides = {side: getattr(split[0], side) for side in SIDES}
+    return ProbeOrigin(config.model, store, training_data, sides)
 
 
 def judge_scores(scores: Scores, config: BacktrackingLagConfig) -> list[CellResult]:
@@ -101,8 +120,8 @@ def cell_of(
     }
     folds = None
     if scores.crossed:
-        called, validated = scores.called[label, site], scores.validated[label, site]
-        folds = FoldScores(called[at, number], validated[at, number])
+        tables = (scores.called, scores.log_odds, scores.validated)
+        folds = FoldScores(*(table[label, site][at, number] for table in tables))
     return CellScores(
         site=site,
         horizon=config.targets.horizons[number],

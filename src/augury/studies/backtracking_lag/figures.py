@@ -13,14 +13,14 @@ from augury.report.grid_figures import best_site, grid_figures
 from augury.report.reliability_figure import reliability_figure
 from augury.runs.folder import Run
 from augury.runs.progress import track
-from augury.studies.backtracking_lag.bundles import probe_folder
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.evaluation import CELLS, SUMMARY
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.rows import load_rows
-from augury.studies.backtracking_lag.scores import read_scores
 from augury.studies.backtracking_lag.trust import RELIABILITY
 from augury.studies.backtracking_lag.views import best_and_worst
+from augury.studies.bundles import probe_folder
+from augury.studies.scores import read_scores
 
 __all__ = ["VIEW", "draw_figures", "figure_folder"]
 

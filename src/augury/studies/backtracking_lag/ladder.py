@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from augury.activations.store import Store
-from augury.models.load import load_model
 from augury.organism.truth import AGES, age_bucket
 from augury.probes.baselines import fit_baselines
 from augury.probes.facts import TokenFacts, gather_facts
@@ -16,14 +15,14 @@ from augury.probes.own import expected_log_probability, triggers
 from augury.probes.text_features import said_so_far
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.rows import RunRows, Target, slip_age
-from augury.studies.backtracking_lag.scores import Scores
 from augury.studies.crossing import Crossed
+from augury.studies.own_logits import map_logits
+from augury.studies.scores import Scores
 from augury.traces.sentences import split_sentences
 
 __all__ = ["baseline_facts", "score_baselines", "score_truth"]
 
 _FINAL = "final"
-_LOGITS_AT_ONCE = 1 << 26
 
 
 def score_baselines(
@@ -51,9 +50,7 @@ def score_baselines(
             crossed.setdefault(name, fresh).add(split, array)
     for name, folds in crossed.items():
         folds.close()
-        scores.baselines[target.label, name] = folds.log_odds
-    # one score for all rows: by fold it would tell which groups were left out
-    scores.baselines[target.label, "prevalence"] = np.zeros_like(target.labels, dtype=np.float32)
+        scores.baselines[target.label, name] = folds.scores
 
 
 def baseline_facts(rows: RunRows, target: Target, config: BacktrackingLagConfig) -> TokenFacts:
@@ -91,22 +88,14 @@ def _own_logprobs(
     ids = rows.gather([part.ids for part in rows.parts])
     onset = rows.gather([event.onset for event in target.events])
     known = [triggers(ids[side == 0], onset[side == 0]) for side in rows.sides]
-    loaded = load_model(config.job.named_model)
-    out = np.empty((len(known), len(ids)), dtype=np.float32)
-    step = 8192
-    with torch.no_grad():
-        first = 0
-        while first < len(ids):
-            states = store[_FINAL].torch(slice(first, first + step))
-            logits = loaded.blocks.logits(states.to(loaded.device, loaded.dtype))
-            for split, each in enumerate(known):
-                if each is None:
-                    return None
-                found = expected_log_probability(logits, each)
-                out[split, first : first + len(found)] = found.cpu().numpy()
-            first += len(states)
-            step = min(step, max(64, _LOGITS_AT_ONCE // logits.shape[1]))
-    return out
+    events = [each for each in known if each is not None]
+    if len(events) < len(known):
+        return None
+
+    def said(logits: torch.Tensor) -> torch.Tensor:
+        return torch.stack([expected_log_probability(logits, each) for each in events], dim=1)
+
+    return map_logits(store, config.job.named_model, said).T
 
 
 def score_truth(rows: RunRows, target: Target, scores: Scores) -> None:

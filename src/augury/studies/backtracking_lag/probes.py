@@ -15,8 +15,8 @@ from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.grid_plan import plan_grid
 from augury.studies.backtracking_lag.ladder import score_baselines, score_truth
 from augury.studies.backtracking_lag.rows import load_rows, make_target
-from augury.studies.backtracking_lag.scores import Scores, write_scores
 from augury.studies.backtracking_lag.site_fit import fit_site
+from augury.studies.scores import Scores, write_scores
 
 __all__ = ["PROBES", "SCORES", "fit_probes"]
 

@@ -23,7 +23,6 @@ from augury.report.blocks import (
 from augury.report.page import page, write_page
 from augury.runs.folder import Run, stored_facts
 from augury.studies.backtracking_lag.activations import DOCTOR
-from augury.studies.backtracking_lag.bundles import probe_folder
 from augury.studies.backtracking_lag.conclusion import answers, conclude_label
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.evaluation import CELLS, CSV, SUMMARY
@@ -31,6 +30,7 @@ from augury.studies.backtracking_lag.figures import VIEW, figure_folder
 from augury.studies.backtracking_lag.probes import PROBES
 from augury.studies.backtracking_lag.traces import FACTS
 from augury.studies.backtracking_lag.trust import reliability_section, selectivity_section
+from augury.studies.bundles import probe_folder
 from augury.studies.openings import openings
 
 __all__ = ["conclude", "write_report"]

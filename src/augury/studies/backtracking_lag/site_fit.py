@@ -15,8 +15,8 @@ from augury.probes.grid import LogisticGrid, fit_columns
 from augury.probes.linear import LinearGrid, scores
 from augury.probes.rows import States
 from augury.studies.backtracking_lag.grid_plan import GridPlan
-from augury.studies.backtracking_lag.scores import Scores
 from augury.studies.crossing import Crossed
+from augury.studies.scores import Scores
 
 __all__ = ["fit_site"]
 
@@ -88,9 +88,12 @@ def _score_folds(
         raw = np.zeros(labels.shape, dtype=np.float32)
         raw[at] = scores(states, _some(grid, columns), at)
         crossed.add(fold, raw)
+        if fold == 0:
+            out.first |= _shared(names, raw[plan.rows.side == 2], axis=1)
     crossed.close()
-    out.probes |= _shared(names, crossed.log_odds, axis=1)
+    out.probes |= _shared(names, crossed.scores, axis=1)
     out.called |= _shared(names, crossed.called, axis=1)
+    out.log_odds |= _shared(names, crossed.log_odds, axis=1)
     out.validated |= _shared(names, crossed.validated, axis=1)
     out.settled |= _shared(names, crossed.settled[0])
 

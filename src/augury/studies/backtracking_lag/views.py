@@ -18,9 +18,9 @@ from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.evaluation import CELLS
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.rows import SIDES, RunRows, load_rows
-from augury.studies.backtracking_lag.scores import Scores, read_scores
+from augury.studies.scores import Scores, read_scores
+from augury.studies.viewing import pieces_of, sentence_tokens
 from augury.targets.events import token_events
-from augury.traces.sentences import split_sentences
 
 __all__ = ["best_and_worst", "view_traces"]
 
@@ -170,16 +170,13 @@ def _viewed(
         use, labels = scores.use[cell.label][at, column], scores.labels[cell.label][at, column]
         asked[rows.token[at]] = np.where(use, labels, -1)
         truth[cell.label, cell.horizon] = asked
-    ends = np.maximum.accumulate(part.ends)
-    begins = np.concatenate([[0], ends[:-1]])
-    starts = [first for first, _ in split_sentences(trace.text)]
     events = {cell.label: token_events(part, rows.placed[number], cell.label) for cell in shown}
     return ViewedTrace(
         trace.id,
-        tuple(trace.text[a:b] for a, b in zip(begins, ends, strict=True)),
+        pieces_of(trace.text, part),
         table,
         events={name: ViewedEvents(e.onset, e.inside) for name, e in events.items()},
         truth=truth,
-        sentences=tuple(np.unique(np.searchsorted(begins, starts, side="right") - 1).tolist()),
+        sentences=sentence_tokens(trace.text, part),
         note=note,
     )

@@ -17,7 +17,6 @@ from augury.evaluate.records import CellResult, CellScores
 from augury.evaluate.stored import read_results, write_results
 from augury.evaluate.table import result_row
 from augury.models.sites import sites_in_order
-from augury.probes.linear import LinearProbe
 from augury.report.tables import write_csv
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
@@ -141,7 +140,5 @@ def _save_probes(
     }
     split = json.loads((run.path / SPLIT).read_text(encoding="utf-8"))
     origin = ProbeOrigin(config.model, store, training_data, split)
-    label = config.targets.label
-    for (site, number), result in zip(_places(scores, config), results, strict=True):
-        weight, bias = scores.weights[label, site][number], scores.biases[label, site][number]
-        save_probe(run.path, LinearProbe(weight, float(bias)), result, origin)
+    for (_, number), result in zip(_places(scores, config), results, strict=True):
+        save_probe(run.path, scores, number, result, origin)
