@@ -68,10 +68,11 @@ def test_every_token_of_every_passage_is_read_once_and_asked_about_the_next_one(
         hit = np.isin(ids, list(wanted))
         np.testing.assert_array_equal(labels[here, 1], hit)
         np.testing.assert_array_equal(labels[here, 0], np.append(hit[1:], False))
-        assert not use[here[-1], 0] and use[here[-1], 1]
+        assert not use[here[-1], 0]
         longer += len(whole) > config.books.context
     assert longer > 10, "no passage was longer than a window: nothing was tested"
-    np.testing.assert_array_equal(use[:, 1], rows.token >= 16)
+    np.testing.assert_array_equal(use[:, 1], rows.token >= 64)
+    assert 0.1 < use[:, 1].mean() < 0.9
 
 
 def test_no_book_is_on_two_sides_and_no_window_holds_two(run: Run, config: NextTokenConfig) -> None:
@@ -143,7 +144,8 @@ def test_the_raw_probability_promises_too_much_and_the_calibrated_one_does_not(r
         if site.horizon == 1:
             made = {each.name: each for each in site.stated}
             raw, corrected = made["as fitted"], made["corrected for the prevalence"]
-            assert raw.excess > 0.03 > abs(made["calibrated on validation"].excess)
+            assert raw.interval is not None and raw.interval.low > 0.01
+            assert abs(made["calibrated on validation"].excess) < raw.excess / 3
             assert abs(corrected.excess) < raw.excess
             assert made["calibrated on validation"].brier.value < raw.brier.value
 
