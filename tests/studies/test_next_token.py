@@ -286,6 +286,23 @@ def test_a_model_whose_states_overflow_float16_is_told_by_inspect_and_refused_by
     assert lines[0].endswith("no") and lines[1].endswith("yes")
 
 
+def test_few_passages_of_a_book_come_from_all_over_it(tmp_path: Path) -> None:
+    text = " ".join(f"word{number}" for number in range(20_000))
+    (tmp_path / "long.txt").write_text(text)
+    books = STUDY.read_config(None, ()).books.model_copy(
+        update={
+            "source": "files",
+            "path": str(tmp_path / "long.txt"),
+            "passages": 4,
+            "passage": 500,
+        }
+    )
+    tokenizer = load_tokenizer(STUDY.read_config(None, ()).named_model)
+    passages = gather_books(books, tokenizer).passages
+    starts = [int(passage.fields["offset"]) / len(text) for passage in passages]
+    np.testing.assert_allclose(starts, [1 / 8, 3 / 8, 5 / 8, 7 / 8], atol=0.01)
+
+
 def test_editions_of_one_book_stay_on_one_side(tmp_path: Path) -> None:
     """Near-duplicates under other names, in a folder of real files."""
     config = STUDY.read_config(None, ())
