@@ -37,6 +37,7 @@ def small_run(small_config: BacktrackingLagConfig, tmp_path_factory: pytest.Temp
 SMALL_BOOKS = (
     "books.limit=60",
     "books.context=128",
+    "books.warm_up=64",
     "split.fractions=[0.5, 0.2, 0.3]",
     "reading.dtype=as-computed",
     "sweep=listed",

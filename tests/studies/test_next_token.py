@@ -68,10 +68,11 @@ def test_every_token_of_every_passage_is_read_once_and_asked_about_the_next_one(
         hit = np.isin(ids, list(wanted))
         np.testing.assert_array_equal(labels[here, 1], hit)
         np.testing.assert_array_equal(labels[here, 0], np.append(hit[1:], False))
-        assert not use[here[-1], 0] and use[here[-1], 1]
+        assert not use[here[-1], 0]
         longer += len(whole) > config.books.context
     assert longer > 10, "no passage was longer than a window: nothing was tested"
-    np.testing.assert_array_equal(use[:, 1], rows.token >= 16)
+    np.testing.assert_array_equal(use[:, 1], rows.token >= 64)
+    assert 0.1 < use[:, 1].mean() < 0.9
 
 
 def test_no_book_is_on_two_sides_and_no_window_holds_two(run: Run, config: NextTokenConfig) -> None:
@@ -143,7 +144,8 @@ def test_the_raw_probability_promises_too_much_and_the_calibrated_one_does_not(r
         if site.horizon == 1:
             made = {each.name: each for each in site.stated}
             raw, corrected = made["as fitted"], made["corrected for the prevalence"]
-            assert raw.excess > 0.03 > abs(made["calibrated on validation"].excess)
+            assert raw.interval is not None and raw.interval.low > 0.01
+            assert abs(made["calibrated on validation"].excess) < raw.excess / 3
             assert abs(corrected.excess) < raw.excess
             assert made["calibrated on validation"].brier.value < raw.brier.value
 
@@ -282,6 +284,23 @@ def test_a_model_whose_states_overflow_float16_is_told_by_inspect_and_refused_by
         STUDY.execute(made, config)
     lines = [line for line in read_inspection(made) if line.startswith(("embed", "final"))]
     assert lines[0].endswith("no") and lines[1].endswith("yes")
+
+
+def test_few_passages_of_a_book_come_from_all_over_it(tmp_path: Path) -> None:
+    text = " ".join(f"word{number}" for number in range(20_000))
+    (tmp_path / "long.txt").write_text(text)
+    books = STUDY.read_config(None, ()).books.model_copy(
+        update={
+            "source": "files",
+            "path": str(tmp_path / "long.txt"),
+            "passages": 4,
+            "passage": 500,
+        }
+    )
+    tokenizer = load_tokenizer(STUDY.read_config(None, ()).named_model)
+    passages = gather_books(books, tokenizer).passages
+    starts = [int(passage.fields["offset"]) / len(text) for passage in passages]
+    np.testing.assert_allclose(starts, [1 / 8, 3 / 8, 5 / 8, 7 / 8], atol=0.01)
 
 
 def test_editions_of_one_book_stay_on_one_side(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import xxhash
 
 from augury.errors import DataError, MissingInput
@@ -109,7 +108,7 @@ def _files(config: BookConfig) -> Iterator[list[Trace]]:
 
 
 def _spread(book: Sequence[Trace], most: int) -> list[Trace]:
-    """At most so many passages, evenly spread over the book."""
+    """At most so many passages, each from the middle of its share of the book."""
     if len(book) <= most:
         return list(book)
-    return [book[int(number)] for number in np.linspace(0, len(book) - 1, most).round()]
+    return [book[int((number + 0.5) * len(book) / most)] for number in range(most)]
