@@ -51,7 +51,8 @@ class CrossFit:
     """Scores from outside of their group, comparable between folds."""
 
     scores: RowScores
-    """Log-odds, calibrated in each fold on its training groups alone."""
+    """Log-odds, calibrated in each fold on its training groups alone. The calibration is linear:
+    scores with long tails should be ranked first, or folds do not mix well."""
 
     called: Labels
     """True where the row's score reaches the best F1 threshold of its fold's training groups."""
