@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augury.activations.estimate import Estimate, estimate
+from augury.activations.reading import Reading
 from augury.evaluate.tripwires import Tripwire
 from augury.models.load import load_model
 from augury.runs.folder import Run
@@ -50,7 +51,7 @@ def estimate_reading(config: NextTokenConfig) -> Estimate:
         prepare_books(run, config)
         parts = read_tokenised(run.path / TOKENS)
     reader = load_model(config.named_model)
-    return estimate(reader, parts, config.plan(reader.depth))
+    return estimate(reader, Reading.of(parts, config.plan(reader.depth)))
 
 
 def tripwires(run: Run) -> Sequence[Tripwire]:
