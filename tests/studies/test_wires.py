@@ -9,17 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augury.activations.store import Store
+from augury.evaluate.tripwires import Tripwire
 from augury.runs.folder import Run
-from augury.studies.backtracking_lag import wires
+from augury.studies import wires
+from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
 from augury.studies.backtracking_lag.probes import SCORES
-from augury.studies.scores import read_scores
+from augury.studies.scores import Scores, read_scores
+
+
+def touch(
+    run: Run, config: BacktrackingLagConfig, scores: Scores
+) -> tuple[list[Tripwire], list[str]]:
+    return wires.touch_wires(run, Store.open(run.path / STORE), scores, config.axes)
 
 
 def test_a_sound_job_touches_no_wire(small_run: Run, small_config: BacktrackingLagConfig) -> None:
-    found, not_run = wires.touch_wires(
-        small_run, small_config, read_scores(small_run.path / SCORES)
-    )
+    found, not_run = touch(small_run, small_config, read_scores(small_run.path / SCORES))
     assert [wire.name for wire in found if not wire.passed] == []
     assert len(found) == 3 and not not_run
 
@@ -32,7 +39,7 @@ def test_a_fit_whose_labels_slid_by_one_row_is_caught(
     monkeypatch.setattr(
         wires, "fit_logistic_grid", lambda x, y, *rest: fit(x, np.roll(y, 1, axis=0), *rest)
     )
-    found, _ = wires.touch_wires(small_run, small_config, scores)
+    found, _ = touch(small_run, small_config, scores)
     assert [w.name for w in found if not w.passed] == ["an unregularised probe memorises one group"]
 
 
@@ -45,7 +52,7 @@ def test_a_bundle_that_is_not_the_fitted_probe_is_caught(
     one, other = sorted((copied.path / "probes").glob("*/*"))[:2]
     shutil.rmtree(one)
     shutil.copytree(other, one)
-    found, _ = wires.touch_wires(copied, small_config, read_scores(copied.path / SCORES))
+    found, _ = touch(copied, small_config, read_scores(copied.path / SCORES))
     assert [w.name for w in found if not w.passed] == ["the reloaded probe scores the same"]
 
 
@@ -55,5 +62,5 @@ def test_without_positive_rows_the_wires_say_that_they_were_not_run(
     scores = read_scores(small_run.path / SCORES)
     label = small_config.targets.labels[0]
     silent = replace(scores, labels={label: np.zeros_like(scores.labels[label])})
-    found, not_run = wires.touch_wires(small_run, small_config, silent)
+    found, not_run = touch(small_run, small_config, silent)
     assert len(found) == 1 and not_run == ["shuffled labels", "a probe that memorises"]

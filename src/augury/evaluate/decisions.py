@@ -8,9 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
-from augury.evaluate.intervals import Interval, effective_groups, group_draws, interval
+from augury.evaluate.intervals import (
+    Interval,
+    effective_groups,
+    group_draws,
+    interval,
+    left_out,
+)
 from augury.evaluate.ranking import check_rows, rank_rows
 from augury.evaluate.score import Score
 from augury.shapes import Labels, RowGroups, RowScores
@@ -107,7 +113,11 @@ def decide(
         carrying = int((counts[:, [0, 3]].sum(axis=1) > 0).sum())
         value = Score(point)
         spread = interval(
-            point, _balanced(weights @ counts), carrying, effective=effective_groups(labels, groups)
+            point,
+            _balanced(weights @ counts),
+            carrying,
+            effective=effective_groups(labels, groups),
+            left=_balanced(left_out(len(counts)) @ counts),
         )
     return Decisions(threshold, hits, alarms, right, missed, value, spread)
 
@@ -127,7 +137,10 @@ def agreement(
     if not np.isfinite(point):
         return Agreement(Score.undefined("both always say the same"), None)
     weights = group_draws(len(counts), draws, seed)
-    return Agreement(Score(point), interval(point, _kappa(weights @ counts), len(counts)))
+    left = _kappa(left_out(len(counts)) @ counts)
+    return Agreement(
+        Score(point), interval(point, _kappa(weights @ counts), len(counts), left=left)
+    )
 
 
 def _confusion(truth: Labels, called: Bool[np.ndarray, " row"], groups: RowGroups) -> _Counts:
@@ -138,13 +151,13 @@ def _confusion(truth: Labels, called: Bool[np.ndarray, " row"], groups: RowGroup
     return np.stack([np.bincount(place[kind], minlength=size) for kind in kinds], axis=1)
 
 
-def _balanced(counts: Int[np.ndarray, "draw four"]) -> Float[np.ndarray, " draw"]:
+def _balanced(counts: Num[np.ndarray, "draw four"]) -> Float[np.ndarray, " draw"]:
     """Nan where a class is absent."""
     hits, alarms, right, missed = counts.T.astype(np.float64)
     return np.asarray((_share(hits, hits + missed) + _share(right, right + alarms)) / 2)
 
 
-def _kappa(counts: Int[np.ndarray, "draw four"]) -> Float[np.ndarray, " draw"]:
+def _kappa(counts: Num[np.ndarray, "draw four"]) -> Float[np.ndarray, " draw"]:
     """Nan where chance alone agrees on every row."""
     both, second, neither, first = counts.T.astype(np.float64)
     rows = both + second + neither + first

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augury.evaluate.intervals import Interval, effective_groups, group_draws, interval
+from augury.evaluate.intervals import (
+    Interval,
+    effective_groups,
+    group_draws,
+    interval,
+    left_out,
+)
 from augury.evaluate.metrics import brier, expected_calibration_error
 from augury.evaluate.score import Score
 from augury.shapes import Labels, RowGroups, RowScores
@@ -56,11 +62,13 @@ def stated(
     rows = np.bincount(place).astype(np.float64)
     lead = np.bincount(place, weights=probabilities - labels)
     weights = group_draws(len(rows), draws, seed)
+    left = left_out(len(rows))
     point = float(lead.sum() / rows.sum())
     held = interval(
         point,
         (weights @ lead) / (weights @ rows),
         len(np.unique(place[labels])),
         effective=effective_groups(labels, groups),
+        left=(left @ lead) / np.maximum(left @ rows, 1),
     )
     return Stated(name, float(np.mean(probabilities)), point, held, gap, error)

@@ -31,6 +31,7 @@ __all__ = ["Probe", "pieces_of", "score_tokens", "sentence_tokens", "view"]
 Probe = tuple[LinearProbe, ProbeCard]
 
 _BATCH_TOKENS = 4096
+_OUTLINED = "Outlined: where the target stands in the text."
 
 
 def view(
@@ -80,7 +81,7 @@ def view(
         viewed,
         series=[_series(card) for _, card in pairs],
         title=title,
-        caption="Outlined: where the target stands in the text.",
+        caption=_OUTLINED if any(one.events for one in viewed) else "",
         quantity="probability",
         painted=painted,
         first=_first([card for _, card in pairs]),

@@ -215,6 +215,12 @@ class NextTokenConfig(Config):
     view: ViewConfig = ViewConfig()
     tracking: TrackingConfig = TrackingConfig()
 
+    @model_validator(mode="after")
+    def _every_token_is_read(self) -> NextTokenConfig:
+        if self.reading.rows != "completion":
+            raise ValueError("reading.rows is 'completion': every token of a passage is read")
+        return self
+
     @property
     def named_model(self) -> ModelConfig:
         """The model to load, with `$NAME` in its name read from the environment."""

@@ -9,7 +9,6 @@ from itertools import combinations
 
 import numpy as np
 
-from augury.activations.anchors import planned_rows
 from augury.errors import CheckFailed
 from augury.models.load import LoadedModel, load_model
 from augury.models.read import read_rows
@@ -141,7 +140,7 @@ def _largest_states(
     """Largest size of a coordinate by site, over a few windows; None where one is not finite."""
     parts = sample_of(rows.parts)
     plan = config.plan(loaded.depth)
-    kept = [planned_rows(part, whole=True) for part in parts]
+    kept = [np.arange(len(part.ids), dtype=np.int32) for part in parts]
     states = read_rows(loaded, [part.ids for part in parts], kept, plan.sites)
     sizes = {site: float(value.abs().max()) for site, value in states.items()}
     return {site: size if np.isfinite(size) else None for site, size in sizes.items()}
