@@ -173,9 +173,12 @@ def _intervals(
     if opened.called is not None:
         called = replace(opened.rows, scores=opened.called.astype(np.float64))
         drawn.append(resampler.f1(called, threshold=1.0))
+    lefts = [probe.ap_left, probe.auroc_left, None]
     found = [
-        None if value is None else interval(value, draws, test.positive_groups, effective=effective)
-        for value, draws in zip(values, drawn, strict=False)
+        None
+        if value is None
+        else interval(value, draws, test.positive_groups, effective=effective, left=left)
+        for value, draws, left in zip(values, drawn, lefts, strict=False)
     ]
     ap, area, at_threshold = (*found, None)[:3]
     return ap, area, at_threshold
