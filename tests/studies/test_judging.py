@@ -58,6 +58,7 @@ def test_a_file_of_the_same_scores_gives_the_numbers_of_the_run(
     )
     assert found.test.average_precision == stored.test.average_precision
     assert (found.threshold, found.f1) == (stored.threshold, stored.f1)
+    assert found.reliability == stored.reliability
     assert found.brier.value == pytest.approx(stored.brier.value, abs=1e-12)
     assert set(found.baselines) == set(stored.baselines)
     for name, base in found.baselines.items():

@@ -120,8 +120,8 @@ class LogisticObjective:
         self, raw: np.ndarray, bias: np.ndarray, columns: np.ndarray, origin: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Sums over rows of w loss, w loss' (x - origin), w loss' and w loss'', in float64."""
-        device, kind = device_of(self.states), torch.float64 if self.exact else torch.float32
-        live = len(columns)
+        device, live = device_of(self.states), len(columns)
+        kind = torch.float64 if self.exact else torch.float32
         # A whole number of vector registers of columns takes less time than one column fewer.
         wide = -(-live // _REGISTER) * _REGISTER
         vectors = torch.zeros((wide, raw.shape[1]), dtype=kind, device=device)

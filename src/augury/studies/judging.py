@@ -241,6 +241,7 @@ def write_judgement(folder: Path, judgement: Judgement) -> list[Path]:
         [
             Section("Scores", [Table(_COLUMNS, tuple(map(_row, results))), Bullets(_MEANINGS)]),
             Section("Against the baselines", [_baselines(results, names)]),
+            *([stated] if (stated := _stated(results)).blocks else []),
             Section("How they were judged", [Paragraph(judgement.source), Bullets(judgement.how)]),
         ],
         folder=folder,
@@ -248,6 +249,21 @@ def write_judgement(folder: Path, judgement: Judgement) -> list[Path]:
         lead=f"{len(results)} scores, judged from saved predictions; no model was run.",
     )
     return [folder / CSV, folder / CELLS, *write_page(rendered, folder)]
+
+
+def _stated(results: Sequence[CellResult]) -> Section:
+    """What calibrated probabilities state and what held, a table for each score that has any."""
+    tables = [
+        Table(
+            ("rows", "stated", "observed"),
+            tuple((each.rows, each.stated, each.observed) for each in result.reliability),
+            caption=f"{result.site}: test rows by rising probability, in bins of equal mass. "
+            f"Calibration error {result.calibration_error}.",
+        )
+        for result in results
+        if result.reliability
+    ]
+    return Section("Stated and observed", tables)
 
 
 def _row(result: CellResult) -> tuple[CellValue, ...]:
