@@ -118,6 +118,12 @@ def conclude(run: Run) -> Sequence[str]:
     for wire in facts.summary["tripwires"]:
         if not wire["passed"]:
             lines.append(f"caution tripwire '{wire['name']}' failed: {wire['detail']}")
+    judged = any(cell.interval is not None for cell in facts.results)
+    if not judged and facts.config.evaluation.unit == "book":
+        lines.append(
+            f"advice  {facts.books['books']} books are too few for intervals over books: read "
+            "more, or rest intervals on passages of the test books with -o evaluation.unit=passage"
+        )
     view = run.path / VIEW
     return [*lines, f"view    {view}", f"report  {run.path / 'report.html'}"]
 
