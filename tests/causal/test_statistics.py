@@ -40,13 +40,14 @@ def test_matching_does_not_depend_on_the_order_of_the_events() -> None:
     assert len(set(one.control.tolist())) == len(one.control)
 
 
-def test_halves_part_no_group_and_hold_about_as_many_rows() -> None:
-    groups = [f"g{n % 37}" for n in range(400)]
+def test_halves_part_no_group_and_do_not_depend_on_what_else_is_there() -> None:
+    groups = [f"g{n % 200}" for n in range(400)]
     half = halves(groups, seed=1)
     for name in set(groups):
         assert len({half[i] for i, own in enumerate(groups) if own == name}) == 1
-    assert abs(int((half == 0).sum()) - 200) <= 11
+    assert 130 < int((half == 0).sum()) < 270
     assert (halves(groups, seed=2) != half).any()
+    assert halves(groups[7:20], seed=1).tolist() == half[7:20].tolist()
 
 
 def test_selection_never_sees_the_half_that_is_reported() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from augury.causal.editing import Calls, editing
+from augury.causal.editing import Calls, Places, editing
 from augury.causal.edits import Edit
 from augury.errors import UsageError
 from augury.models.generate import Generation, Sampling, sample
@@ -33,7 +32,7 @@ def sample_edited(
     *,
     settings: Sampling,
     keys: Sequence[int] | None = None,
-    at: Literal["new tokens", "every token"] = "new tokens",
+    at: Places = "new tokens",
 ) -> EditedSample:
     """Continue every prompt under edits; without edits this is `sample`.
 
@@ -45,7 +44,8 @@ def sample_edited(
         keys: As in `sample`; the same keys draw at the same numbers whatever the edits, so
             conditions are compared on paired samples.
         at: `new tokens` edits every token that the model reads back of its own, and leaves the
-            prompt and so the first new token alone; `every token` edits prompts too.
+            prompt and so the first new token alone; `last token` edits the end of the prompt too,
+            where the first new token is decided; `every token` edits the whole prompt.
 
     Raises:
         UsageError: A prompt of one token cannot be told from a new token; an edit that differs

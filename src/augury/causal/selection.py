@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,17 +41,15 @@ class SplitEffects:
 def halves(groups: Sequence[str], *, seed: int) -> np.ndarray:
     """Half (0 select, 1 report) of each row, int; rows of one group are never parted.
 
-    Groups are dealt by their number of rows, the richest first, so that both halves hold about as
-    many; the seed breaks ties.
+    A group's half follows from its name and the seed alone, so that every part of a job that asks
+    gets the same answer, whatever other groups are there.
     """
-    names, counts = np.unique(np.asarray(groups), return_counts=True)
-    order = np.lexsort((np.random.default_rng(seed).random(len(names)), -counts))
-    filled, half = [0, 0], {}
-    for place in order:
-        side = int(filled[1] < filled[0])
-        half[str(names[place])] = side
-        filled[side] += int(counts[place])
-    return np.array([half[str(group)] for group in groups], dtype=int)
+    names = {group: _bit(group, seed) for group in set(groups)}
+    return np.array([names[group] for group in groups], dtype=int)
+
+
+def _bit(group: str, seed: int) -> int:
+    return hashlib.blake2b(f"{seed}/{group}".encode(), digest_size=1).digest()[0] & 1
 
 
 def split_effects(
