@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from augury.causal.edits import Edit, add, mean, patch, project_out, resample, scale, zero
 from augury.causal.editing import editing
+from augury.causal.edits import Edit, add, mean, patch, project_out, resample, scale, zero
 from augury.causal.forced import ForcedText, control_divergence, forced_log_probs, neutral_loss
 from augury.causal.generation import loops, sample_edited
 from augury.errors import CheckFailed, ConfigError, DataError, UsageError
@@ -118,9 +118,7 @@ def test_edits_in_generation_are_those_of_whole_sequences(tiny: Tiny, family: st
     loaded = tiny(family)
     prompts = [[1, *range(3, 10)], [1, 4, 5]]
     edits = [add("resid.0", np.linspace(-1, 1, 32)), scale("mlp.1", 0.5)]
-    made = sample_edited(
-        loaded, prompts, edits, settings=Sampling(temperature=0, max_new_tokens=5)
-    )
+    made = sample_edited(loaded, prompts, edits, settings=Sampling(temperature=0, max_new_tokens=5))
     for prompt, generation in zip(prompts, made.generations, strict=True):
         ids = np.array([*prompt, *generation.ids])
         rows = np.arange(len(prompt) - 1, len(ids))

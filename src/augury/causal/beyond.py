@@ -12,7 +12,7 @@ from augury.causal.paired import paired_effects
 from augury.errors import DataError
 from augury.evaluate.intervals import Interval
 
-__all__ = ["Beyond", "FEWEST_DRAWS", "beyond_draws"]
+__all__ = ["FEWEST_DRAWS", "Beyond", "beyond_draws"]
 
 FEWEST_DRAWS = 19
 """With fewer draws not even the largest effect of all is rare at the level of 5 %."""

@@ -93,9 +93,7 @@ def patch(site: Site, states: np.ndarray) -> Edit:
         states: [sequence, hidden], by the number of the sequence.
     """
     given = torch.from_numpy(_checked(site, states, 2))
-    return Edit(
-        site, "patch", lambda old, numbers: given[numbers.cpu()].to(old), numbered=True
-    )
+    return Edit(site, "patch", lambda old, numbers: given[numbers.cpu()].to(old), numbered=True)
 
 
 def project_out(site: Site, direction: np.ndarray, *, centre: np.ndarray | None = None) -> Edit:

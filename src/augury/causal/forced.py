@@ -40,7 +40,7 @@ def forced_log_probs(
     *,
     batch_tokens: int = 8192,
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Log-probabilities of the next token at the wanted rows, edits made at every token from `first`.
+    """Log-probabilities of the next token at the wanted rows; edits from `first` on.
 
     Args:
         loaded: A model with its head.
@@ -55,14 +55,14 @@ def forced_log_probs(
         padded = pad_right([texts[i].ids for i in batch], loaded.device)
         first = torch.tensor([texts[i].first for i in batch], device=loaded.device)
         mask = padded.attention_mask.bool() & (padded.position_ids >= first[:, None])
-        final: list[torch.Tensor] = []
+        final: dict[str, torch.Tensor] = {}
         with (
             editing(loaded.blocks, edits, mask, numbers=torch.tensor(batch)),
-            capture(loaded.blocks, ["final"], lambda _, states: final.append(states)) as session,
+            capture(loaded.blocks, ["final"], final.__setitem__) as session,
         ):
             session.run(padded.input_ids, padded.attention_mask, padded.position_ids)
         for row, index in enumerate(batch):
-            states = final[0][row, torch.from_numpy(texts[index].rows).to(loaded.device)]
+            states = final["final"][row, torch.from_numpy(texts[index].rows).to(loaded.device)]
             yield index, torch.log_softmax(loaded.blocks.logits(states).float(), dim=-1)
 
 
@@ -103,13 +103,16 @@ def control_divergence(
     *,
     apart_from: Sequence[int] = (),
 ) -> np.ndarray:
-    """KL(clean || edited) of the next token at every wanted row, float [row], in nats, text by text.
+    """KL(clean || edited) of the next token at every wanted row, text by text.
 
     Args:
         loaded: A model with its head.
         texts: With control positions as their rows.
         edits: Made at every token from each text's `first`.
         apart_from: As in `neutral_loss`.
+
+    Returns:
+        float [row], in nats.
     """
     spared = np.asarray(list(apart_from), dtype=np.int64)
     starts = np.cumsum([0, *(len(text.rows) for text in texts)])

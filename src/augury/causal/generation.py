@@ -69,8 +69,6 @@ def loops(ids: Sequence[int]) -> bool:
     for period in range(1, min(_LONGEST_LOOP, len(ids) // _LEAST_REPEATS) + 1):
         length = period * max(_LEAST_REPEATS, -(-8 // period))
         tail = list(ids[len(ids) - length :])
-        if len(tail) == length and all(
-            tail[i] == tail[i - period] for i in range(period, length)
-        ):
+        if len(tail) == length and all(tail[i] == tail[i - period] for i in range(period, length)):
             return True
     return False

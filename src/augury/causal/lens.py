@@ -67,9 +67,15 @@ def logit_lens(
         DataError: Two moments of one trace read different tokens; a site off the residual stream.
     """
     for site in sites:
-        if parse_site(site, depth=len(loaded.blocks.layers)).kind not in ("embed", "resid", "final"):
+        if parse_site(site, depth=len(loaded.blocks.layers)).kind not in (
+            "embed",
+            "resid",
+            "final",
+        ):
             raise DataError(
-                f"site {site!r}", found="not on the residual stream", expected="embed, resid.I, final"
+                f"site {site!r}",
+                found="not on the residual stream",
+                expected="embed, resid.I, final",
             )
     texts = _texts(moments)
     packed = supports_packing(loaded.blocks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["CausalVerdict", "VERDICTS", "Arm", "ArmState", "Conclusion", "conclude"]
+__all__ = ["VERDICTS", "Arm", "ArmState", "CausalVerdict", "Conclusion", "conclude"]
 
 CausalVerdict = Literal[
     "readable and causal", "readable, not shown causal", "breaks the model", "inconclusive"

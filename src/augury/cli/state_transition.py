@@ -9,9 +9,7 @@ import typer
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="Steps of the study state-transition, one by one.", no_args_is_help=True
-)
+app = typer.Typer(help="Steps of the study state-transition, one by one.", no_args_is_help=True)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file; the run's own by default.")

@@ -1,10 +1,10 @@
 """Sample continuations. What a prompt gets depends on the seed and its key, not on its batch.
 
 Every draw is the inverse of the cumulative distribution at a uniform number that a counter-based
-generator (Philox) yields for (seed, key of the prompt, step). Batches may be cut, sorted and compacted
-freely. What remains is floating-point noise: matrix products of another batch shape differ in their
-last bits, which moves about one draw in 10^5 to 10^6 over a boundary. The same call on the same
-machine repeats exactly.
+generator (Philox) yields for (seed, key of the prompt, step). Batches may be cut, sorted and
+compacted freely. What remains is floating-point noise: matrix products of another batch shape
+differ in their last bits, which moves about one draw in 10^5 to 10^6 over a boundary. The same call
+on the same machine repeats exactly.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def sample(
             )
     keys = range(len(prompts)) if keys is None else keys
     if len(keys) != len(prompts):
-        raise UsageError("keys", found=f"{len(keys)} for {len(prompts)} prompts", expected="as many")
+        raise UsageError(
+            "keys", found=f"{len(keys)} for {len(prompts)} prompts", expected="as many"
+        )
     results: list[Generation | None] = [None] * len(prompts)
     stops = np.array(sorted(stop_ids(loaded)), dtype=np.int64)
     for batch in _batches([len(prompt) for prompt in prompts], settings):

@@ -28,7 +28,8 @@ _NUMBER = re.compile(
         (?P<whole>\d+)\s+(?P<mixed_top>\d+)\s?/\s?(?P<mixed_bottom>\d+)
       | \\[dt]?frac\{\s*(?P<frac_top>-?\d+)\s*\}\s*\{\s*(?P<frac_bottom>\d+)\s*\}
       | (?P<top>\d+)\s?/\s?(?P<bottom>\d+)(?![\d/])
-      | (?P<plain>(?:\d{1,3}(?:(?:,|\\,|\{,\}|\\!,)\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?P<power>[eE][+-]?\d{1,3})?
+      | (?P<plain>(?:\d{1,3}(?:(?:,|\\,|\{,\}|\\!,)\d{3})+|\d+)(?:\.\d+)?|\.\d+)
+        (?P<power>[eE][+-]?\d{1,3})?
     )(?!\d|:\d|(?:st|nd|rd|th)\b)
     """,
     re.VERBOSE,
@@ -66,8 +67,8 @@ class NumericAnswer:
 def read_answer(text: str) -> NumericAnswer:
     r"""The number that a solution gives as its result.
 
-    The last `\boxed{}` counts, and holds one number or none is read; else the last mark of an answer
-    that a number follows on its line; else the last line with a number: what its last `=` gives,
+    The last `\boxed{}` counts, and holds one number or none is read; else the last mark of an
+    answer that a number follows on its line; else the last line with a number: what its last `=` gives,
     or its last number. Currency, units, percent signs, thousands separators, LaTeX fractions,
     mixed numbers and calculator marks `<<...>>` are understood; clock times and ordinals are no
     numbers.

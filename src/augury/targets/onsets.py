@@ -129,6 +129,4 @@ def target_ids(
                 ids.update(written[:1])
     if not ids:
         raise DataError("target set", found="no onset and no variant", expected="at least one")
-    return {
-        i: str(tokenizer.decode([i], clean_up_tokenization_spaces=False)) for i in sorted(ids)
-    }
+    return {i: str(tokenizer.decode([i], clean_up_tokenization_spaces=False)) for i in sorted(ids)}

@@ -65,7 +65,9 @@ def ablation_scan(run: Run, config: StateTransitionConfig) -> dict[str, object]:
         seed=config.analysis.seed,
     )
     chosen = {
-        kind: effects.strongest([s for s in sites if parse_site(s).kind == kind], config.ablation.topk)
+        kind: effects.strongest(
+            [s for s in sites if parse_site(s).kind == kind], config.ablation.topk
+        )
         for kind in ("attn", "mlp")
     }
     if not any(chosen.values()):
@@ -80,9 +82,7 @@ def ablation_scan(run: Run, config: StateTransitionConfig) -> dict[str, object]:
     norms = mean_norms({site: reference[site] for site in sites})
     write_json(
         run.path / SELECTED,
-        {
-            kind: [parse_site(site).block for site in own] for kind, own in chosen.items()
-        }
+        {kind: [parse_site(site).block for site in own] for kind, own in chosen.items()}
         | {"sites": [s for own in chosen.values() for s in own], "norms": norms},
     )
     return {

@@ -117,9 +117,7 @@ class Bench:
         outcome = np.array([float(bool(analysed_onsets(r, self._config))) for r in reads])
         with quiet():
             loss = neutral_loss(self.loaded, self._neutral, edits, apart_from=self._targets)
-            apart = control_divergence(
-                self.loaded, self._controls, edits, apart_from=self._targets
-            )
+            apart = control_divergence(self.loaded, self._controls, edits, apart_from=self._targets)
         capability = Capability(
             degenerate=float(np.mean([loops(row.token_ids) for row in rows])),
             perplexity=float(np.exp(loss.mean())),

@@ -8,9 +8,7 @@ from typing import Any, Literal, get_args
 
 __all__ = ["ANSWERS", "Answer", "Hypothesis", "answer_h0", "answer_h1", "answer_h2", "answers"]
 
-Answer = Literal[
-    "supported", "not supported", "not rejected", "breaks the model", "inconclusive"
-]
+Answer = Literal["supported", "not supported", "not rejected", "breaks the model", "inconclusive"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 _LARGE = 0.5
@@ -42,8 +40,8 @@ def answers(facts: Mapping[str, Mapping[str, Any]]) -> tuple[Hypothesis, ...]:
 def answer_h1(found: Mapping[str, Any]) -> Hypothesis:
     """A small set of sub-layers brings the event about.
 
-    Supported: ablating the chosen ones halves the rate at least, takes more away than matched random
-    sets do, and the model passes all gates.
+    Supported: ablating the chosen ones halves the rate at least, takes more away than matched
+    random sets do, and the model passes all gates.
     """
     told = _told(found)
     statement = "H1, localised trigger: a small set of sub-layers brings backtracking about"
@@ -97,7 +95,9 @@ def answer_h2(found: Mapping[str, Any]) -> Hypothesis:
     told = f"{found['base']} {base:.3f}"
     for row in others:
         held = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if row["low"] is not None else ""
-        told += f"; {row['variant']} {row['backtracking_rate']:.3f} ({row['difference']:+.3f}{held})"
+        told += (
+            f"; {row['variant']} {row['backtracking_rate']:.3f} ({row['difference']:+.3f}{held})"
+        )
     if not others or any(row["p_corrected"] is None for row in others) or base == 0:
         return Hypothesis("H2", statement, "inconclusive", f"{told}; too few problems or formats")
     heavy = [

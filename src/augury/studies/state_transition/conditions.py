@@ -68,9 +68,7 @@ def ablate_targeted(run: Run, config: StateTransitionConfig) -> dict[str, object
     own = ablations(chosen, reference, config.ablation.mode, config.ablation.scale)
     out = {}
     for name, edits in ((_CLEAN, []), (TARGETED, own)):
-        written = bench.write(
-            edits, name, path=generation_path(run, config.analysis.variant, name)
-        )
+        written = bench.write(edits, name, path=generation_path(run, config.analysis.variant, name))
         out[name] = _plain(written, edits)
     write_json(run.path / _MEASURED.format(TARGETED), out | {"groups": bench.groups})
     return {"sites": chosen}

@@ -188,7 +188,9 @@ class StateTransitionConfig(Config):
         if self.analysis.variant not in {variant.name for variant in self.prompting.variants}:
             raise ValueError(f"analysis.variant {self.analysis.variant!r} is no variant")
         if self.dataset.source != "organism" and self.ablation.neutral_text is None:
-            raise ValueError("ablation.neutral_text is needed where the problems are not the model's")
+            raise ValueError(
+                "ablation.neutral_text is needed where the problems are not the model's"
+            )
         return self
 
     @property

@@ -166,9 +166,7 @@ def _format_effect(facts: Facts) -> Figure:
     if not rows:
         rows = found["rows"]
     values = tuple(row["difference"] or 0.0 for row in rows)
-    band = tuple(
-        (row["low"], row["high"]) if row["low"] is not None else None for row in rows
-    )
+    band = tuple((row["low"], row["high"]) if row["low"] is not None else None for row in rows)
     ends = [end for pair in band if pair for end in pair]
     zero = Line("no difference", tuple(0.0 for _ in rows), role="floor")
     return Lines(

@@ -148,4 +148,3 @@ def _rendered(
 def _write(path: Path, rows: Sequence[Any]) -> None:
     lines = [json_text({name: getattr(row, name) for name in row.__slots__}) for row in rows]
     write_text(path, "".join(f"{line}\n" for line in lines))
-

@@ -58,7 +58,10 @@ def conclude(run: Run) -> Sequence[str]:
 def _verdict(facts: Facts, found: Sequence[Hypothesis]) -> list[str]:
     steering = facts["steering"]
     lines = [f"{one.statement}: {one.answer}" for one in found]
-    return [*lines, f"The direction of deciding states at {steering['site']}: {steering['verdict']}"]
+    return [
+        *lines,
+        f"The direction of deciding states at {steering['site']}: {steering['verdict']}",
+    ]
 
 
 def _lead(facts: Facts) -> str:
@@ -72,8 +75,8 @@ def _lead(facts: Facts) -> str:
 
 def _limits(facts: Facts) -> Section:
     lines = [
-        "An effect is specific to events only as far as it exceeds that at controls, and causal only "
-        "as far as the model still works under the edit; both stand beside every effect.",
+        "An effect is specific to events only as far as it exceeds that at controls, and causal "
+        "only as far as the model still works under the edit; both stand beside every effect.",
         "Selection and report use different problems. Events are what a list of phrases finds.",
     ]
     if facts.config.model.name == "organism":
@@ -149,8 +152,8 @@ def _lens(facts: Facts) -> Section:
     )
     caption = (
         f"{found['pairs']} pairs of {found['groups']} problems, {found['opening']} of them at the "
-        f"start of a sentence; controls stand {found['distance']:.1f} tokens away in their texts on "
-        f"average; {found['unmatched']} events had none. p is corrected for all sites."
+        f"start of a sentence; controls stand {found['distance']:.1f} tokens away in their texts "
+        f"on average; {found['unmatched']} events had none. p is corrected for all sites."
     )
     columns = ("site", "events", "controls", "difference", "95 %", "p", "KL from the model")
     return Section(
@@ -214,7 +217,7 @@ def _conditions(facts: Facts) -> Section:
         f"As far as {found['p_draws']:.3f} of the draws, itself among them; p against zero "
         f"{_number(found['p_zero'])}.",
         "Gates: " + "; ".join(found["gates"]) + ".",
-        f"{found['random_broken']} of {len(found['random_rates'])} random ablations break the model.",
+        f"{found['random_broken']} of {len(found['random_rates'])} random ablations break it.",
         f"Hooks: {calls['ablation_calls']} calls edited, {calls['skipped_calls']} left alone "
         "(prompts).",
     )
@@ -280,8 +283,8 @@ def _steering(facts: Facts) -> Section:
     )
     readable = found["readable"]
     told = (
-        f"Difference of mean deciding states at {found['site']}, fitted on one half of the problems; "
-        f"on the other it is larger at the event in {readable['share']:.0%} of "
+        f"Difference of mean deciding states at {found['site']}, fitted on one half of the "
+        f"problems; on the other it is larger at the event in {readable['share']:.0%} of "
         f"{readable['pairs']:.0f} pairs (p {_number(readable['p'])}). {found['verdict']}: "
         f"{found['why']}."
     )

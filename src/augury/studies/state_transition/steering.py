@@ -1,4 +1,4 @@
-"""Step `steering`: the direction in which deciding states differ, added, erased, and its controls."""
+"""Step `steering`: the direction in which deciding states differ, added, erased, compared."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def _direction(
     chosen = pairs.half == 0
     vector = event[chosen].mean(axis=0) - control[chosen].mean(axis=0)
     apart = ((event - control) @ vector)[~chosen]
-    groups = np.unique([g for g, half in zip(pairs.groups, pairs.half, strict=True) if half == 1], return_inverse=True)[1]
+    groups = np.unique(
+        [g for g, half in zip(pairs.groups, pairs.half, strict=True) if half == 1],
+        return_inverse=True,
+    )[1]
     test = paired_effects(apart[:, None], groups, seed=config.analysis.seed)
     p = float(test.p[0])
     return vector, {

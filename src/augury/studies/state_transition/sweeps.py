@@ -1,4 +1,4 @@
-"""The later steps: parts of the chosen set, weaker ablations, and continuations from the event on."""
+"""The later steps: parts of the chosen set, weaker ablations, continuations from the event on."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ def continue_ablated(run: Run, config: StateTransitionConfig) -> dict[str, objec
     chosen = _chosen(run)
 
     def came(edits: Sequence[Edit]) -> np.ndarray:
-        made = sample_edited(
-            loaded, prompts, edits, settings=settings, keys=keys, at="last token"
-        )
+        made = sample_edited(loaded, prompts, edits, settings=settings, keys=keys, at="last token")
         return np.array([float(bool(set(g.ids) & set(pairs.targets))) for g in made.generations])
 
     clean = came([])

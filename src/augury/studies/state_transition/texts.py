@@ -81,7 +81,9 @@ class Texts:
         onsets: tuple[Onset, ...] = ()
         opening = np.zeros(len(ids), dtype=bool)
         if row.completion.strip():
-            trace = with_triggers(self._trace(row, prompt, question), self._config.detection.triggers)
+            trace = with_triggers(
+                self._trace(row, prompt, question), self._config.detection.triggers
+            )
             tokenised = tokenise(trace, self._tokenizer)
             _check_ids(trace, tokenised, ids)
             onsets = tuple(onsets_of(trace, tokenised, self._tokenizer, TRIGGER))
