@@ -45,6 +45,10 @@ class Direction:
     reference: np.ndarray
     """float [row, hidden], states of the site at places like those that are edited."""
 
+    centre: np.ndarray | None = None
+    """float [hidden]. Erasing leaves every state the part along the direction that this one has: the
+    mean state where no event comes, for one. The mean of `reference` when not given."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Measured:
@@ -114,14 +118,14 @@ def steer(
     """
     length = float(np.linalg.norm(direction.reference, axis=1).mean())
     unit = direction.vector / np.linalg.norm(direction.vector)
-    centre = direction.reference.mean(axis=0)
+    middle = direction.reference.mean(axis=0) if direction.centre is None else direction.centre
     site = direction.site
 
     def added(vector: np.ndarray, dose: float) -> list[Edit]:
         return [add(site, vector * dose * length)]
 
     def erased(vector: np.ndarray) -> list[Edit]:
-        return [project_out(site, vector, centre=centre)]
+        return [project_out(site, vector, centre=middle)]
 
     clean = measure([])
     curve = tuple(

@@ -18,7 +18,9 @@ __all__ = ["AnswerState", "NumericAnswer", "judge_answer", "read_answer", "same_
 Rule = Literal["boxed", "marked", "last number", "none"]
 AnswerState = Literal["right", "wrong", "unparsed", "truncated"]
 
-_DIGITS = 60
+_DIGITS = 1000
+"""Longer ones are no answers, and take long to convert."""
+
 _TOLERANCE = Fraction(1, 10**6)
 _NUMBER = re.compile(
     r"""
@@ -68,10 +70,10 @@ def read_answer(text: str) -> NumericAnswer:
     r"""The number that a solution gives as its result.
 
     The last `\boxed{}` counts, and holds one number or none is read; else the last mark of an
-    answer that a number follows on its line; else the last line with a number: what its last `=` gives,
-    or its last number. Currency, units, percent signs, thousands separators, LaTeX fractions,
-    mixed numbers and calculator marks `<<...>>` are understood; clock times and ordinals are no
-    numbers.
+    answer that a number follows on its line; else the last line with a number: what its last `=`
+    gives, or its last number. Currency, units, percent signs, thousands separators, LaTeX
+    fractions, mixed numbers and calculator marks `<<...>>` are understood; clock times and ordinals
+    are no numbers.
     """
     text = _CALCULATION.sub("", text)
     boxed = _last_box(text)
@@ -86,7 +88,7 @@ def read_answer(text: str) -> NumericAnswer:
         found = _numbers(line)
         if found:
             side = _right_side(line)
-            value, piece = found[-1] if side == line else _numbers(side)[0]
+            value, piece = found[-1] if side == line else (_numbers(side) or found)[0]
             return NumericAnswer(value, piece, "last number")
     return NumericAnswer(None, "", "none")
 

@@ -30,11 +30,11 @@ def steer_own_direction(run: Run, config: StateTransitionConfig) -> dict[str, ob
     pairs = make_pairs(run, config)
     loaded = load_model(config.named_model)
     site = config.steering_site or f"resid.{len(loaded.blocks.layers) // 2}"
-    vector, readable = _direction(pairs, loaded, site, config)
+    vector, quiet, readable = _direction(pairs, loaded, site, config)
     reference = read_reference(run)[site]
     bench = Bench(run, config, loaded, pairs)
     found = steer(
-        Direction(site, vector, reference),
+        Direction(site, vector, reference, quiet),
         bench.measure,
         bench.groups,
         config.steering,
@@ -64,8 +64,8 @@ def steer_own_direction(run: Run, config: StateTransitionConfig) -> dict[str, ob
 
 def _direction(
     pairs: Pairs, loaded: object, site: str, config: StateTransitionConfig
-) -> tuple[np.ndarray, dict[str, float | None]]:
-    """Mean deciding state of events less that of controls, and whether it tells them apart."""
+) -> tuple[np.ndarray, np.ndarray, dict[str, float | None]]:
+    """Mean deciding state of events less that of controls, the latter, and what it tells apart."""
     states = []
     for moments in (pairs.events, pairs.controls):
         rows = [np.array([moment.position]) for moment in moments]
@@ -73,7 +73,8 @@ def _direction(
         states.append(found[site].astype(np.float64))
     event, control = states
     chosen = pairs.half == 0
-    vector = event[chosen].mean(axis=0) - control[chosen].mean(axis=0)
+    quiet = control[chosen].mean(axis=0)
+    vector = event[chosen].mean(axis=0) - quiet
     apart = ((event - control) @ vector)[~chosen]
     groups = np.unique(
         [g for g, half in zip(pairs.groups, pairs.half, strict=True) if half == 1],
@@ -81,7 +82,7 @@ def _direction(
     )[1]
     test = paired_effects(apart[:, None], groups, seed=config.analysis.seed)
     p = float(test.p[0])
-    return vector, {
+    return vector, quiet, {
         "p": p if np.isfinite(p) else None,
         "share": float((apart > 0).mean()),
         "pairs": float(test.pairs),
