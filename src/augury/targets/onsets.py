@@ -108,6 +108,9 @@ def target_ids(
 ) -> dict[int, str]:
     """The target set: ids that really begin events, and those that declared variants begin with.
 
+    A variant counts where its whole first word is one token; a piece of a word begins other words
+    too.
+
     Args:
         onsets: Events as they were found.
         tokenizer: Of the model.
@@ -121,12 +124,14 @@ def target_ids(
     """
     ids = {one.token_id for one in onsets}
     for text in variants:
-        for word in {text, text.lower(), text[:1].upper() + text[1:]}:
+        for word in {text, text.lower(), text[:1].upper() + text[1:]} - {""}:
             for form in (word, f" {word}"):
                 found = tokenizer(form, add_special_tokens=False)["input_ids"]
-                # Some vocabularies write a space as a token of its own, which begins anything.
+                # Some vocabularies write a space as a token of its own.
                 written = [i for i in found if str(tokenizer.decode([i])).strip()]
-                ids.update(written[:1])
+                first = str(tokenizer.decode(written[:1])).strip()
+                if first == word.split()[0]:
+                    ids.add(int(written[0]))
     if not ids:
         raise DataError("target set", found="no onset and no variant", expected="at least one")
     return {i: str(tokenizer.decode([i], clean_up_tokenization_spaces=False)) for i in sorted(ids)}

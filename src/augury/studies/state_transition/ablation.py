@@ -36,13 +36,14 @@ SELECTED = "analysis/selected_layers.json"
 REFERENCE = "data/reference.safetensors"
 _REFERENCE_ROWS = 4000
 _NOTHING = "nothing"
+_SPARED = 0.5
 
 
 def ablation_scan(run: Run, config: StateTransitionConfig) -> dict[str, object]:
     """Scan, select on one half of the problems, report on the other.
 
     Raises:
-        DataError: No sub-layer takes anything away from the events of the selection half.
+        DataError: No sub-layer takes anything away from events alone, in the selection half.
     """
     pairs = make_pairs(run, config)
     loaded = load_model(config.named_model)
@@ -64,16 +65,17 @@ def ablation_scan(run: Run, config: StateTransitionConfig) -> dict[str, object]:
         draws=config.analysis.draws,
         seed=config.analysis.seed,
     )
+    specific = _specific(found, pairs.half)
     chosen = {
         kind: effects.strongest(
-            [s for s in sites if parse_site(s).kind == kind], config.ablation.topk
+            [s for s in specific if parse_site(s).kind == kind], config.ablation.topk
         )
         for kind in ("attn", "mlp")
     }
     if not any(chosen.values()):
         raise DataError(
             "ablation-scan",
-            found="no sub-layer without which events become less likely than controls do",
+            found="no sub-layer whose ablation makes events less likely and spares controls",
             expected="at least one",
             fix="look at analysis/ablation_importance.csv; try another analysis.scan",
         )
@@ -113,6 +115,7 @@ def _write_reference(
 ) -> dict[str, np.ndarray]:
     """States at completion tokens, evenly thinned, of the selection half's problems only."""
     ids, rows = [], []
+    specific = _specific(found, pairs.half)
     chosen = {pair.group for pair in pairs.pairs if pair.half == 1}
     reads = [read for read in pairs.reads if read.group not in chosen]
     total = sum(read.row.completion_tokens for read in reads)
@@ -129,6 +132,19 @@ def _write_reference(
     with replacing(run.path / REFERENCE) as path:
         save_file(states, path)
     return states
+
+
+def _specific(found: Scan, half: np.ndarray) -> list[str]:
+    """Sub-layers whose ablation moves the next token at controls less than half as far as at events.
+
+    What upsets every next token alike is no cause of events, however far these fall: at controls
+    the target set is unlikely already and cannot fall as far. Judged on the selection half.
+    """
+    count = len(half)
+    chosen = half == 0
+    event, control = found.kl[:count][chosen], found.kl[count:][chosen]
+    spares = control.mean(axis=0) < _SPARED * event.mean(axis=0)
+    return [name for name, ok in zip(found.names, spares, strict=True) if ok]
 
 
 def _edit(site: str, reference: np.ndarray, config: StateTransitionConfig) -> Edit:
