@@ -13,7 +13,13 @@ from torch import nn
 
 from augury.causal.editing import editing
 from augury.causal.edits import Edit, add, mean, patch, project_out, resample, scale, zero
-from augury.causal.forced import ForcedText, control_divergence, forced_log_probs, neutral_loss
+from augury.causal.forced import (
+    ForcedText,
+    all_forced,
+    control_divergence,
+    forced_log_probs,
+    neutral_loss,
+)
 from augury.causal.generation import loops, sample_edited
 from augury.errors import CheckFailed, ConfigError, DataError, UsageError
 from augury.models.generate import Sampling, sample
@@ -184,8 +190,9 @@ def test_the_cost_of_an_edit_leaves_out_what_it_was_meant_to_do(tiny: Tiny) -> N
     assert wanted in spared
     edits = [add("final", push * 5)]
     control = [ForcedText(texts[0], np.array([5, 11]))]
-    assert control_divergence(loaded, control, edits).min() > 0.01
-    assert control_divergence(loaded, control, edits, apart_from=spared).max() < 1e-4
+    clean = all_forced(loaded, control, [])
+    assert control_divergence(loaded, control, clean, edits).min() > 0.01
+    assert control_divergence(loaded, control, clean, edits, apart_from=spared).max() < 1e-4
     moved = neutral_loss(loaded, texts, edits) - neutral_loss(loaded, texts, [])
     kept = neutral_loss(loaded, texts, edits, apart_from=spared) - neutral_loss(
         loaded, texts, [], apart_from=spared

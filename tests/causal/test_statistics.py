@@ -9,6 +9,7 @@ from scipy import stats
 from augury.causal.beyond import beyond_draws
 from augury.causal.controls import match_controls
 from augury.causal.draws import matched_site_draws, orthogonal_directions, random_directions
+from augury.causal.gates import Capability, GateLimits, broken, gates
 from augury.causal.paired import paired_effects
 from augury.causal.selection import halves, split_effects
 from augury.causal.verdict import Arm, ArmState, conclude
@@ -173,3 +174,16 @@ def test_the_verdict_needs_both_arms(
 ) -> None:
     arms = (Arm("adding", add, "a"), Arm("erasing", erase, "b"))
     assert conclude(readable=readable, arms=arms).verdict == verdict
+
+
+def test_a_share_of_few_texts_may_fall_by_chance_and_a_broken_model_still_fails() -> None:
+    def capability(right: int, total: int, kl: float = 0.0) -> Capability:
+        return Capability(np.zeros(total, bool), 2.0, kl, np.arange(total) < right)
+
+    few = gates(capability(14, 20), capability(11, 20), GateLimits())
+    many = gates(capability(700, 1000), capability(550, 1000), GateLimits())
+    assert not broken(few) and [gate.name for gate in many if not gate.passed] == [
+        "fall of accuracy"
+    ]
+    assert broken(gates(capability(14, 20), capability(1, 20), GateLimits()))
+    assert broken(gates(capability(14, 20), capability(14, 20, kl=0.2), GateLimits()))

@@ -21,7 +21,7 @@ from tests.known_answers.causal_worlds import (
 )
 
 from augury.causal.edits import Edit, add, mean, zero
-from augury.causal.forced import ForcedText, control_divergence, neutral_loss
+from augury.causal.forced import ForcedText, all_forced, control_divergence, neutral_loss
 from augury.causal.gates import Capability, GateLimits, broken, gates
 from augury.causal.generation import loops, sample_edited
 from augury.causal.lens import lens_sites, logit_lens
@@ -99,6 +99,8 @@ def _bench(model: LoadedModel) -> tuple[Callable[[Sequence[Edit]], Measured], li
         for ids in prompts(20, slips=False, seed=6)
     ]
 
+    clean = all_forced(model, controls, [])
+
     def measure(edits: Sequence[Edit]) -> Measured:
         settings = Sampling(max_new_tokens=6, seed=1)
         written = sample_edited(model, texts, edits, settings=settings).generations
@@ -107,14 +109,14 @@ def _bench(model: LoadedModel) -> tuple[Callable[[Sequence[Edit]], Measured], li
         return Measured(
             outcome,
             Capability(
-                degenerate=float(np.mean([loops(one.ids) for one in written])),
+                loops=np.array([loops(one.ids) for one in written]),
                 perplexity=float(
                     np.exp(neutral_loss(model, neutral, edits, apart_from=[WAIT]).mean())
                 ),
                 control_kl=float(
-                    control_divergence(model, controls, edits, apart_from=[WAIT]).mean()
+                    control_divergence(model, controls, clean, edits, apart_from=[WAIT]).mean()
                 ),
-                accuracy=float(np.mean(sound)),
+                right=np.array(sound),
             ),
         )
 

@@ -36,8 +36,10 @@ def _found(text: str, prompt: str = "") -> list[tuple[str, bool]]:
         # One event per sentence; a strict one is preferred.
         ("Let me check: wait, no.", [("wait", True)]),
         ("Wait, wait, hold on.", [("Wait", True)]),
-        ("Wait, no. Actually, yes. Hold on.", [("Wait", True), ("Actually", True)]
-         + [("Hold on", True)]),
+        (
+            "Wait, no. Actually, yes. Hold on.",
+            [("Wait", True), ("Actually", True), ("Hold on", True)],
+        ),
         ("", []),
     ],
 )

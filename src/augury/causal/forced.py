@@ -15,7 +15,7 @@ from augury.models.hooks import capture
 from augury.models.load import LoadedModel
 from augury.models.read import pad_right
 
-__all__ = ["ForcedText", "control_divergence", "forced_log_probs", "neutral_loss"]
+__all__ = ["ForcedText", "all_forced", "control_divergence", "forced_log_probs", "neutral_loss"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -99,6 +99,7 @@ def neutral_loss(
 def control_divergence(
     loaded: LoadedModel,
     texts: Sequence[ForcedText],
+    clean: Sequence[torch.Tensor],
     edits: Sequence[Edit],
     *,
     apart_from: Sequence[int] = (),
@@ -108,6 +109,7 @@ def control_divergence(
     Args:
         loaded: A model with its head.
         texts: With control positions as their rows.
+        clean: What `all_forced` gave for these texts without edits.
         edits: Made at every token from each text's `first`.
         apart_from: As in `neutral_loss`.
 
@@ -115,15 +117,19 @@ def control_divergence(
         float [row], in nats.
     """
     spared = np.asarray(list(apart_from), dtype=np.int64)
-    starts = np.cumsum([0, *(len(text.rows) for text in texts)])
-    out = np.zeros(int(starts[-1]))
-    pairs = zip(
-        forced_log_probs(loaded, texts, []), forced_log_probs(loaded, texts, edits), strict=True
-    )
-    for (index, clean), (_, edited) in pairs:
-        p, q = (torch.log_softmax(_rest(log_p, spared), dim=1) for log_p in (clean, edited))
-        out[starts[index] : starts[index + 1]] = (p.exp() * (p - q)).sum(dim=1).double().cpu()
-    return out
+    out = []
+    for before, after in zip(clean, all_forced(loaded, texts, edits), strict=True):
+        p, q = (torch.log_softmax(_rest(log_p, spared), dim=1) for log_p in (before, after))
+        out.append((p.exp() * (p - q)).sum(dim=1).double().cpu().numpy())
+    return np.concatenate(out)
+
+
+def all_forced(
+    loaded: LoadedModel, texts: Sequence[ForcedText], edits: Sequence[Edit]
+) -> list[torch.Tensor]:
+    """`forced_log_probs` of every text, in the order of the texts."""
+    found = dict(forced_log_probs(loaded, texts, edits))
+    return [found[index] for index in range(len(texts))]
 
 
 def _rest(log_p: torch.Tensor, spared: np.ndarray) -> torch.Tensor:

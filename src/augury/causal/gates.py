@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from pydantic import Field
 
 from augury.config import Config
 
 __all__ = ["Capability", "Gate", "GateLimits", "broken", "gates"]
+
+
+_ONE_SIDED = 1.645
 
 
 class GateLimits(Config):
@@ -27,12 +31,12 @@ class GateLimits(Config):
     """Mean KL(clean || edited) of the next token at control positions, in nats."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Capability:
     """What a model can still do."""
 
-    degenerate: float
-    """Share of continuations that end in a loop."""
+    loops: np.ndarray
+    """bool [unit], continuations that end in a loop."""
 
     perplexity: float
     """On neutral text, edited at every token."""
@@ -40,8 +44,18 @@ class Capability:
     control_kl: float
     """Mean KL from the unedited model at control positions, in nats; 0 without edits."""
 
-    accuracy: float | None = None
-    """Share of continuations with the right answer; None where there are no answers."""
+    right: np.ndarray | None = None
+    """bool [unit], continuations with the right answer; None where there are no answers."""
+
+    @property
+    def degenerate(self) -> float:
+        """Share of continuations that end in a loop."""
+        return float(self.loops.mean())
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of continuations with the right answer."""
+        return None if self.right is None else float(self.right.mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,7 @@ class Gate:
 
     @property
     def passed(self) -> bool:
+        """Whether it holds."""
         return self.measured <= self.bound
 
     def __str__(self) -> str:
@@ -63,18 +78,28 @@ class Gate:
 
 
 def gates(clean: Capability, edited: Capability, limits: GateLimits) -> tuple[Gate, ...]:
-    """Compare an edited model with the unedited one."""
+    """Compare an edited model with the unedited one on the same units.
+
+    Shares of few texts fall by chance: where chance alone reaches beyond a limit in one of twenty
+    cases, its reach takes the place of the limit.
+    """
     out = [
-        Gate(
-            "rise of loops", max(0.0, edited.degenerate - clean.degenerate), limits.degenerate_rise
-        ),
+        _share("rise of loops", edited.loops, clean.loops, limits.degenerate_rise),
         Gate("perplexity ratio", edited.perplexity / clean.perplexity, limits.perplexity_ratio),
         Gate("KL at controls", edited.control_kl, limits.control_kl),
     ]
-    if clean.accuracy is not None and edited.accuracy is not None:
-        fall = max(0.0, clean.accuracy - edited.accuracy)
-        out.insert(0, Gate("fall of accuracy", fall, limits.accuracy_drop))
+    if clean.right is not None and edited.right is not None:
+        fall = _share("fall of accuracy", clean.right, edited.right, limits.accuracy_drop)
+        out.insert(0, fall)
     return tuple(out)
+
+
+def _share(name: str, more: np.ndarray, less: np.ndarray, limit: float) -> Gate:
+    difference = more.astype(np.float64) - less.astype(np.float64)
+    # Were it chance, each text that differs would be as likely to differ the other way (McNemar);
+    # two more are added, as for shares of few (Agresti).
+    chance = _ONE_SIDED * float(np.sqrt(np.count_nonzero(difference) + 2)) / len(difference)
+    return Gate(name, max(0.0, float(difference.mean())), max(limit, chance))
 
 
 def broken(found: tuple[Gate, ...]) -> bool:

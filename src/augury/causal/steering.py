@@ -46,8 +46,8 @@ class Direction:
     """float [row, hidden], states of the site at places like those that are edited."""
 
     centre: np.ndarray | None = None
-    """float [hidden]. Erasing leaves every state the part along the direction that this one has: the
-    mean state where no event comes, for one. The mean of `reference` when not given."""
+    """float [hidden]. Erasing leaves every state the part along the direction that this one has,
+    e.g. the mean state where no event comes. The mean of `reference` when not given."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -115,7 +115,6 @@ def _write_reference(
 ) -> dict[str, np.ndarray]:
     """States at completion tokens, evenly thinned, of the selection half's problems only."""
     ids, rows = [], []
-    specific = _specific(found, pairs.half)
     chosen = {pair.group for pair in pairs.pairs if pair.half == 1}
     reads = [read for read in pairs.reads if read.group not in chosen]
     total = sum(read.row.completion_tokens for read in reads)
@@ -135,7 +134,7 @@ def _write_reference(
 
 
 def _specific(found: Scan, half: np.ndarray) -> list[str]:
-    """Sub-layers whose ablation moves the next token at controls less than half as far as at events.
+    """Sub-layers whose ablation moves the next token at controls less than half as far.
 
     What upsets every next token alike is no cause of events, however far these fall: at controls
     the target set is unlikely already and cannot fall as far. Judged on the selection half.

@@ -11,7 +11,7 @@ import numpy as np
 
 from augury.causal.editing import Calls
 from augury.causal.edits import Edit
-from augury.causal.forced import ForcedText, control_divergence, neutral_loss
+from augury.causal.forced import ForcedText, all_forced, control_divergence, neutral_loss
 from augury.causal.gates import Capability
 from augury.causal.generation import loops, sample_edited
 from augury.causal.steering import Measured
@@ -31,7 +31,7 @@ from augury.studies.state_transition.texts import Read, Texts
 __all__ = ["Bench", "Written"]
 
 _NEUTRAL, _NEUTRAL_TOKENS = 40, 128
-_CONTROLS = 60
+_CONTROLS = 40
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,6 +66,7 @@ class Bench:
             ForcedText(control.ids, np.array([control.position]), first=starts[control.trace])
             for control in pairs.controls[:_CONTROLS]
         ]
+        self._clean = all_forced(loaded, self._controls, [])
         self._neutral = _neutral_texts(config, loaded)
 
     @property
@@ -117,12 +118,14 @@ class Bench:
         outcome = np.array([float(bool(analysed_onsets(r, self._config))) for r in reads])
         with quiet():
             loss = neutral_loss(self.loaded, self._neutral, edits, apart_from=self._targets)
-            apart = control_divergence(self.loaded, self._controls, edits, apart_from=self._targets)
+            apart = control_divergence(
+                self.loaded, self._controls, self._clean, edits, apart_from=self._targets
+            )
         capability = Capability(
-            degenerate=float(np.mean([loops(row.token_ids) for row in rows])),
+            loops=np.array([loops(row.token_ids) for row in rows]),
             perplexity=float(np.exp(loss.mean())),
             control_kl=float(apart.mean()),
-            accuracy=float(np.mean([read.state == "right" for read in reads])),
+            right=np.array([read.state == "right" for read in reads]),
         )
         return Written(reads, Measured(outcome, capability), calls)
 

@@ -160,10 +160,10 @@ def _plain(written: Written, edits: Sequence[Edit]) -> dict[str, Any]:
         "sites": [edit.site for edit in edits],
         "outcome": written.measured.outcome.tolist(),
         "capability": {
-            "degenerate": capability.degenerate,
+            "loops": capability.loops.tolist(),
             "perplexity": capability.perplexity,
             "control_kl": capability.control_kl,
-            "accuracy": capability.accuracy,
+            "right": [] if capability.right is None else capability.right.tolist(),
         },
         "calls": {
             "total_calls": sum(written.calls.edited.values())
@@ -183,7 +183,14 @@ def _told(draw: SiteDraw) -> dict[str, Any]:
 
 
 def _measured(stored: dict[str, Any]) -> Measured:
-    return Measured(np.array(stored["outcome"]), Capability(**stored["capability"]))
+    cost = stored["capability"]
+    capability = Capability(
+        loops=np.array(cost["loops"]),
+        perplexity=cost["perplexity"],
+        control_kl=cost["control_kl"],
+        right=np.array(cost["right"]),
+    )
+    return Measured(np.array(stored["outcome"]), capability)
 
 
 def _row(

@@ -82,12 +82,16 @@ def _direction(
     )[1]
     test = paired_effects(apart[:, None], groups, seed=config.analysis.seed)
     p = float(test.p[0])
-    return vector, quiet, {
-        "p": p if np.isfinite(p) else None,
-        "share": float((apart > 0).mean()),
-        "pairs": float(test.pairs),
-        "groups": float(test.groups),
-    }
+    return (
+        vector,
+        quiet,
+        {
+            "p": p if np.isfinite(p) else None,
+            "share": float((apart > 0).mean()),
+            "pairs": float(test.pairs),
+            "groups": float(test.groups),
+        },
+    )
 
 
 def _row(site: str, dosed: Dosed, clean: float) -> dict[str, CellValue]:
