@@ -162,21 +162,27 @@ def _by_condition(facts: Facts) -> Figure:
 
 def _format_effect(facts: Facts) -> Figure:
     found = facts["formatting-sweep"]
-    rows = [row for row in found["rows"] if row["difference"] is not None]
-    if not rows:
-        rows = found["rows"]
-    values = tuple(row["difference"] or 0.0 for row in rows)
-    band = tuple((row["low"], row["high"]) if row["low"] is not None else None for row in rows)
-    ends = [end for pair in band if pair for end in pair]
-    zero = Line("no difference", tuple(0.0 for _ in rows), role="floor")
-    return Lines(
-        f"Difference in backtracking from {found['base']}",
-        "Mean over problems of the difference in the share of texts that backtrack, with 95 % "
-        "intervals over problems.",
-        open_scale("difference in share", [*values, *ends, 0.0], high=0.0),
+    rows = found["rows"]
+    return Bars(
+        "Backtracking by format, problem by problem",
+        f"Written at the bars: mean difference from {found['base']} over {rows[0]['problems']} "
+        "problems, with its 95 % interval over problems.",
+        unit_scale("share of texts that backtrack"),
         _names("format", [row["variant"] for row in rows]),
-        (Line("difference", values, band=band, role="best"), zero),
+        (
+            BarSeries(
+                "rate",
+                tuple(Bar(row["backtracking_rate"], _difference(row)) for row in rows),
+            ),
+        ),
     )
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    if row["difference"] is None:
+        return ""
+    held = f" [{row['low']:+.2f}, {row['high']:+.2f}]" if row["low"] is not None else ""
+    return f"{row['difference']:+.3f}{held}"
 
 
 def _doses(facts: Facts) -> Figure:
@@ -190,7 +196,7 @@ def _doses(facts: Facts) -> Figure:
     told = f" Doses that fail a gate: {', '.join(failed)}." if failed else ""
     return Lines(
         f"Steering at {found['site']}",
-        f"Dose in mean norms of the site's states. {found['verdict']}.{told}",
+        f"Dose in mean norms of the site's states. Verdict: {found['verdict']}.{told}",
         unit_scale("share of texts that backtrack"),
         Axis("dose", tuple(doses[i] for i in order), tuple(f"{doses[i]:g}" for i in order)),
         (
