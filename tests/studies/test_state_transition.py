@@ -226,7 +226,7 @@ def test_formats_that_the_model_cannot_tell_apart_are_refused(tmp_path: Path) ->
     two = [{"name": name, "prefill": "<think>\n"} for name in ("one", "other")]
     values = {"prompting": {"variants": two}, "analysis": {"variant": "one"}}
     config = StateTransitionConfig.model_validate(values)
-    with pytest.raises(ConfigError, match="the same .* ids as one"):
+    with pytest.raises(ConfigError, match=r"the same .* ids as one"):
         prepare(Run(tmp_path), config)
 
 

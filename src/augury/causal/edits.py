@@ -77,10 +77,10 @@ def resample(site: Site, reference: np.ndarray, *, seed: int) -> Edit:
 
     def change(states: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
         drawn = [
-            np.random.Generator(np.random.Philox(key=[seed, int(number)])).integers(len(pool))
+            int(np.random.Generator(np.random.Philox(key=[seed, number])).integers(len(pool)))
             for number in numbers.tolist()
         ]
-        return pool[drawn].to(states)
+        return pool[torch.tensor(drawn)].to(states)
 
     return Edit(site, "resample", change, numbered=True)
 

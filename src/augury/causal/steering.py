@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from pydantic import Field
@@ -145,10 +146,12 @@ def steer(
     }
     tests: dict[str, Beyond] = {}
     for family, drawn in families.items():
-        arms = {"erase": (without.measured, erased)}
+        arms: dict[str, tuple[Measured, Callable[[np.ndarray], list[Edit]]]] = {
+            "erase": (without.measured, erased)
+        }
         if dose is not None:
             own = next(d.measured for d in curve if d.dose == dose)
-            arms["add"] = (own, lambda vector, dose=dose: added(vector, dose))
+            arms["add"] = (own, partial(added, dose=dose))
         for arm, (own_measured, edits) in arms.items():
             what = f"{family} directions, {arm}"
             others = [measure(edits(vector)).outcome for vector in track(drawn, what=what)]

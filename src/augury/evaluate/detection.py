@@ -78,9 +78,12 @@ def score_detector(
     place = np.unique(np.asarray(groups), return_inverse=True)[1]
     table = np.zeros((int(place.max(initial=-1)) + 1, 4))
     np.add.at(table, place, counts.reshape(-1, 4))
-    total = table.sum(axis=0)
+    n_found, n_right, n_true, n_hit = (int(n) for n in table.sum(axis=0))
     return DetectionScore(
-        *(int(n) for n in total),
+        found=n_found,
+        right=n_right,
+        true=n_true,
+        hit=n_hit,
         precision_interval=_share_interval(table[:, 1], table[:, 0], draws, seed),
         recall_interval=_share_interval(table[:, 3], table[:, 2], draws, seed),
     )

@@ -27,7 +27,7 @@ BASELINE = "baseline"
 def generate(run: Run, config: StateTransitionConfig) -> dict[str, object]:
     """Write the baseline of every variant."""
     write, facts = _writer(config)
-    counts = {}
+    counts: dict[str, object] = {}
     for variant in config.prompting.variants:
         rows = _one(run, config, variant.name, write, facts)
         counts[variant.name] = {
