@@ -54,7 +54,7 @@ def scan(
     edits: Mapping[str, Sequence[Edit]],
     readout: Readout,
     *,
-    batch_tokens: int = 65536,
+    batch_tokens: int = 8192,
 ) -> Scan:
     """Try every edit at every moment, at the deciding position alone.
 
@@ -63,7 +63,8 @@ def scan(
         moments: Where. An edit that differs between sequences knows them by their place here.
         edits: Name to edits that are made together.
         readout: What is measured.
-        batch_tokens: Most tokens read at once, padding included.
+        batch_tokens: Most tokens read at once, padding included. Small batches hold texts of like
+            length, and pad less.
 
     Raises:
         ConfigError: A site that the model does not have.
