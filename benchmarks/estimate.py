@@ -23,6 +23,7 @@ import torch
 from augury.activations.estimate import Estimate, estimate
 from augury.activations.extract import extract
 from augury.activations.plan import ReadingPlan
+from augury.activations.reading import Reading
 from augury.models.load import ModelConfig
 from augury.runs.progress import quiet
 from augury.studies.reading import load_reader
@@ -60,7 +61,7 @@ def ratios(
     reader = load_reader(ModelConfig(name=model), plan.sites)
     told, taken = [], []
     for _ in range(repeats):
-        told.append(estimate(reader, parts, plan))
+        told.append(estimate(reader, Reading.of(parts, plan)))
         with tempfile.TemporaryDirectory() as name, quiet():
             started = time.perf_counter()
             store = extract(reader, parts, plan, Path(name) / "store")

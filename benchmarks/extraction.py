@@ -1,6 +1,6 @@
 """How fast states are read: ours, its peers, and the limit, interleaved in one process.
 
-    python benchmarks/extraction.py [--quick] [--dtype float32|bfloat16] [--json]
+    python benchmarks/extraction.py [--quick] [--texts N] [--dtype float32|bfloat16] [--json]
 
 A random Llama (12 blocks, width 768, 32k tokens; about 100 M parameters in the blocks and tables),
 the outputs of blocks 3 to 7, real ragged lengths (GSM8K from AUGURY_DATA, or drawn like it). Every
@@ -306,11 +306,13 @@ def ratios(times: dict[str, float]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer traces and rounds")
+    parser.add_argument("--texts", type=int, help="of the short set; a quarter of it are long")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     arguments = parser.parse_args()
     rounds = 3 if arguments.quick else 5
-    counts = {"short": 48, "long": 12} if arguments.quick else {"short": 96, "long": 24}
+    short = arguments.texts or (48 if arguments.quick else 96)
+    counts = {"short": short, "long": max(1, short // 4)}
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {arguments.dtype}")
     found = {}
     for kind, count in counts.items():

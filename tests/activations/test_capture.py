@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from augury.activations.anchors import planned_rows
 from augury.activations.capture import read_capture
 from augury.activations.import_store import import_store
 from augury.activations.layout import read_header
-from augury.activations.plan import planned_rows
 from augury.activations.store import Store
 from augury.errors import AuguryError, DataError, MissingInput, UsageError
 from augury.traces.tokens import TokenisedTrace
@@ -36,7 +36,7 @@ def capture(
     """A sound capture: one file, two sites, completions only."""
     folder = tmp_path / "capture"
     folder.mkdir()
-    kept = [planned_rows(part, "completion") for part in traces]
+    kept = [planned_rows(part, whole=False) for part in traces]
     trace = np.repeat(np.arange(len(kept), dtype=np.int32), [len(one) for one in kept])
     generator = torch.Generator().manual_seed(0)
     tensors = {site: torch.randn((len(trace), 8), generator=generator) for site in SITES}
@@ -87,6 +87,10 @@ FAULTS: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
         r"tensor 'embed': shape \[\d+, 8\]; expected",
     ),
     "flat states": (_put("embed", lambda x: x[:, 0]), r"tensor 'embed': shape \[\d+\]; expected"),
+    "spans": (
+        lambda one: {**one, "first": one["token"].clone()},
+        r"tensor 'first': rows that are made of several tokens",
+    ),
     "no states": (_drop(*SITES), r"a\.safetensors: no states; expected a tensor per site"),
     "site": (
         lambda one: {**one, "layer.1": one["embed"].clone()},

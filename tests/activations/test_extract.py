@@ -15,8 +15,9 @@ import torch
 
 from augury.activations import extract as extract_module
 from augury.activations import shards as shards_module
+from augury.activations.anchors import planned_rows
 from augury.activations.extract import extract
-from augury.activations.plan import ReadingPlan, planned_rows
+from augury.activations.plan import ReadingPlan
 from augury.activations.store import Store
 from augury.errors import CheckFailed, ConfigError, DataError, StorageError
 from augury.models.blocks import locate
@@ -60,7 +61,7 @@ def test_every_stored_row_is_what_transformers_computes_for_the_trace_alone(
 ) -> None:
     store = extract(loaded, traces, PLAN, tmp_path)
     for number, trace in enumerate(traces):
-        rows, kept = store.rows_of(number), planned_rows(trace, "completion")
+        rows, kept = store.rows_of(number), planned_rows(trace, whole=False)
         assert store.index["token"][rows].tolist() == kept.tolist()
         assert (store.index["trace"][rows] == number).all()
         reference = reference_of(loaded, trace.ids)
@@ -237,6 +238,6 @@ def test_a_damaged_header_is_not_believed(
 ) -> None:
     extract(loaded, traces, PLAN, tmp_path)
     header = tmp_path / "store.json"
-    header.write_text(header.read_text().replace('"firsts":[', '"firsts":[0, ', 1))
+    header.write_text(header.read_text().replace('"counts":[', '"counts":[0, ', 1))
     with pytest.raises(StorageError, match=r"store\.json: damaged"):
         extract(loaded, traces, PLAN, tmp_path)

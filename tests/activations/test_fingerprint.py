@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -27,7 +28,7 @@ from augury.traces.trace import Trace
 
 TOKENIZER = Path(str(files("augury") / "organism" / "weights"))
 
-PLAN = ReadingPlan(sites=("embed", "mlp.0"), batch_tokens=64)
+PLAN = ReadingPlan(sites=("embed", "mlp.0"), rows="spans", pooling="max", batch_tokens=64)
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,16 @@ class Job:
     texts: tuple[str, ...] = ("one and two make three", "Wait, no.")
     prompt: str = "Q: "
     facts: dict[str, object] = field(default_factory=lambda: {"job": "a"})
+    tokens: int = 2
+    """Of each span; the first two of every completion are one."""
 
     def run(self, store: Path, change: Callable[[LoadedModel], LoadedModel] = lambda x: x) -> None:
         loaded = change(load_model(self.model))
         traces = [Trace(f"t{k}", "g", self.prompt, text) for k, text in enumerate(self.texts)]
         tokens = [tokenise(trace, loaded.tokenizer) for trace in traces]
-        extract(loaded, tokens, self.plan, store, facts=self.facts)
+        spans = [np.array([[one.first_row, one.first_row + self.tokens]]) for one in tokens]
+        chosen = spans if self.plan.rows == "spans" else None
+        extract(loaded, tokens, self.plan, store, spans=chosen, facts=self.facts)
 
     @property
     def folder(self) -> Path:
@@ -121,6 +126,8 @@ SETTINGS: dict[str, Callable[[Job], Job]] = {
     "module_names.mlp": lambda job: job.with_model(module_names={"mlp": "self_attn"}),
     "plan.sites": lambda job: replace(job, plan=_plan(job, sites=("embed",))),
     "plan.rows": lambda job: replace(job, plan=_plan(job, rows="all")),
+    "plan.pooling": lambda job: replace(job, plan=_plan(job, pooling="last")),
+    "anchors": lambda job: replace(job, tokens=1),
     "plan.dtype": lambda job: replace(job, plan=_plan(job, dtype="bfloat16")),
     "plan.batch_tokens": lambda job: replace(job, plan=_plan(job, batch_tokens=65)),
     "batching": lambda job: replace(job, plan=_plan(job, batching="padded")),
@@ -204,6 +211,7 @@ def test_the_same_job_is_reused_whatever_its_files_are_called(
     before = _tree(store)
     _copied(job, tmp_path, "config.json", lambda same: same).run(store)
     replace(job, plan=_plan(job, batching="packed")).run(store)
+    replace(job, plan=_plan(job, labels=("renamed",))).run(store)
     assert _tree(store) == before
 
 
@@ -212,7 +220,7 @@ def test_a_plan_made_in_another_way_needs_another_format() -> None:
     lengths = [7, 23, 2, 23, 14, 9, 30, 5, 1, 11]
     plans = [extract_module.plan_batches(lengths, 50, packed=packed) for packed in (True, False)]
     assert (layout.FORMAT, plans) == (
-        3,
+        4,
         [
             ((6,), (1, 3), (4, 9, 5, 0, 7, 2, 8)),
             ((6,), (1, 3), (4, 9, 5), (0, 7, 2, 8)),

@@ -14,7 +14,7 @@ HEADER = Header(
     fields={"format": FORMAT, "plan": {"sites": ["embed"]}, "facts": {}},
     dtype="bfloat16",
     traces=["a", "b"],
-    firsts=[0, 3],
+    counts=[5, 0],
     lengths=[5, 3],
     shards=[[1, 0]],
 )

@@ -18,6 +18,7 @@ from augury.activations.export import export_store
 from augury.activations.extract import extract
 from augury.activations.inventory import describe
 from augury.activations.plan import ReadingPlan
+from augury.activations.reading import Reading
 from augury.activations.store import Store
 from augury.errors import ConfigError
 from augury.models.attention import attention_settings, attention_weights
@@ -82,14 +83,16 @@ def test_an_interrupted_extraction_ends_with_the_same_bytes(
 def test_shards_are_closed_by_their_real_size_and_the_estimate_counts_it(
     loaded: LoadedModel, traces: list[TokenisedTrace], tmp_path: Path
 ) -> None:
-    told = estimate(loaded, traces, PLAN)
+    told = estimate(loaded, Reading.of(traces, PLAN))
     store = extract(loaded, traces, PLAN, tmp_path)
     assert told.bytes == store.n_rows * (sum(WIDTHS.values()) * 4 + 8)
     files = [file.stat().st_size for file in (tmp_path / "shards").iterdir()]
     # A shard is closed by the batch that fills it; one of 50 tokens is of at most 29 kB here.
     assert max(files) < 12_000 + 50 * (sum(WIDTHS.values()) * 4 + 8) + 1000
     assert abs(sum(files) - told.bytes) < 1000 * len(files)
-    blocks_alone = estimate(loaded, traces, PLAN.model_copy(update={"sites": ("resid.1",)}))
+    blocks_alone = estimate(
+        loaded, Reading.of(traces, PLAN.model_copy(update={"sites": ("resid.1",)}))
+    )
     assert told.flops - blocks_alone.flops == 2 * 64 * 32 * store.n_rows
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
-from augury.activations.plan import ReadingPlan, planned_rows
+from augury.activations.anchors import planned_rows
+from augury.activations.plan import ReadingPlan
 from augury.traces.tokens import TokenisedTrace
 
 
@@ -28,9 +29,9 @@ def test_completion_rows_begin_at_the_first_that_counts(
     trace_of: Callable[..., TokenisedTrace],
 ) -> None:
     trace = trace_of("t", [3] * 6, 4)
-    assert planned_rows(trace, "completion").tolist() == [4, 5]
-    assert planned_rows(trace, "all").tolist() == [0, 1, 2, 3, 4, 5]
+    assert planned_rows(trace, whole=False).tolist() == [4, 5]
+    assert planned_rows(trace, whole=True).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_no_row_of_a_window_is_kept_twice(trace_of: Callable[..., TokenisedTrace]) -> None:
-    assert planned_rows(trace_of("t", [3] * 6, 4, part=1), "all").tolist() == [4, 5]
+    assert planned_rows(trace_of("t", [3] * 6, 4, part=1), whole=True).tolist() == [4, 5]

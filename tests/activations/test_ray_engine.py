@@ -24,6 +24,7 @@ from augury.activations.engine import Engine, Work, local_engine
 from augury.activations.extract import fill_store, plan_store
 from augury.activations.layout import Header
 from augury.activations.ray_engine import ATTEMPTS, ray_engine
+from augury.activations.reading import Reading
 from augury.activations.shards import read_shard
 from augury.errors import CheckFailed, ConfigError, MissingInput, PartialFailure
 from augury.models.blocks import locate
@@ -82,14 +83,14 @@ def two_workers() -> Iterator[Engine]:
 def header(monkeypatch: pytest.MonkeyPatch) -> Header:
     """Of a shard per batch."""
     monkeypatch.setattr(extract_module, "SHARD_BYTES", 1)
-    planned = plan_store(tiny(), texts(), PLAN)
+    planned = plan_store(tiny(), Reading.of(texts(), PLAN))
     assert len(planned.shards) >= 5
     return planned
 
 
 @pytest.fixture
 def whole(header: Header, tmp_path: Path) -> dict[str, bytes]:
-    fill_store(tmp_path / "whole", header, texts(), PLAN, local_engine(tiny))
+    fill_store(tmp_path / "whole", header, Reading.of(texts(), PLAN), local_engine(tiny))
     return _unordered(tmp_path / "whole")
 
 
@@ -128,7 +129,7 @@ def test_two_workers_write_what_one_process_writes(
             pids.add(process)
             yield key, result
 
-    fill_store(tmp_path / "ray", header, texts(), PLAN, spied).verify()
+    fill_store(tmp_path / "ray", header, Reading.of(texts(), PLAN), spied).verify()
     assert _unordered(tmp_path / "ray") == whole
     assert os.getpid() not in pids and len(pids) == 2
 
@@ -146,7 +147,9 @@ def test_a_killed_worker_is_replaced_and_its_shard_read_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     read = _killed_at(2, header, once=tmp_path / "killed")
-    fill_store(tmp_path / "ray", header, texts(), PLAN, _reading_by(two_workers, read)).verify()
+    fill_store(
+        tmp_path / "ray", header, Reading.of(texts(), PLAN), _reading_by(two_workers, read)
+    ).verify()
     assert _unordered(tmp_path / "ray") == whole
     assert (tmp_path / "killed").exists()
     assert f"a worker died with shard 2, time 1 of at most {ATTEMPTS}" in capsys.readouterr().err
@@ -157,9 +160,9 @@ def test_a_shard_that_kills_every_worker_is_given_up_and_the_others_are_kept(
 ) -> None:
     deadly = _reading_by(two_workers, _killed_at(1, header, once=None))
     with pytest.raises(PartialFailure, match=f"shard 1: {ATTEMPTS} workers died with it"):
-        fill_store(tmp_path / "ray", header, texts(), PLAN, deadly)
+        fill_store(tmp_path / "ray", header, Reading.of(texts(), PLAN), deadly)
     assert finished_is_whole(tmp_path / "ray", whole) == len(header.shards) - 1
-    fill_store(tmp_path / "ray", header, texts(), PLAN, local_engine(tiny))
+    fill_store(tmp_path / "ray", header, Reading.of(texts(), PLAN), local_engine(tiny))
     assert _unordered(tmp_path / "ray") == whole
 
 
@@ -178,7 +181,9 @@ def test_a_bad_state_is_reported_once_and_the_other_shards_are_kept(
         return read_shard(loaded, traces, *rest)
 
     with pytest.raises(CheckFailed, match=r"trace 't\d+'.*states that are not finite"):
-        fill_store(tmp_path / "ray", header, texts(), PLAN, _reading_by(two_workers, read))
+        fill_store(
+            tmp_path / "ray", header, Reading.of(texts(), PLAN), _reading_by(two_workers, read)
+        )
     assert tries.read_text() == "x"
     assert finished_is_whole(tmp_path / "ray", whole) == len(header.shards) - 1
 
@@ -192,9 +197,14 @@ def test_two_workers_finish_what_one_process_began(
         return read_shard(loaded, traces, *rest)
 
     with pytest.raises(KeyboardInterrupt):
-        fill_store(tmp_path / "ray", header, texts(), PLAN, _reading_by(local_engine(tiny), stops))
+        fill_store(
+            tmp_path / "ray",
+            header,
+            Reading.of(texts(), PLAN),
+            _reading_by(local_engine(tiny), stops),
+        )
     assert finished_is_whole(tmp_path / "ray", whole) == 3
-    fill_store(tmp_path / "ray", header, texts(), PLAN, two_workers)
+    fill_store(tmp_path / "ray", header, Reading.of(texts(), PLAN), two_workers)
     assert _unordered(tmp_path / "ray") == whole
 
 
@@ -205,6 +215,7 @@ from tests.faults.job import PLAN, texts, tiny
 from augury.activations import extract as extract_module
 from augury.activations.extract import fill_store, plan_store
 from augury.activations.ray_engine import ray_engine
+from augury.activations.reading import Reading
 from augury.activations.shards import read_shard
 from dataclasses import replace
 
@@ -215,10 +226,10 @@ def slow(loaded, *arguments):
 if __name__ == "__main__":
     extract_module.SHARD_BYTES = 1
     plan = PLAN.model_copy(update={"batch_tokens": 12})
-    header = plan_store(tiny(), texts(), plan)
+    header = plan_store(tiny(), Reading.of(texts(), plan))
     with ray_engine(tiny, workers=2) as engine:
         run = lambda work: engine(replace(work, function=slow))
-        fill_store(Path(sys.argv[1]), header, texts(), plan, run)
+        fill_store(Path(sys.argv[1]), header, Reading.of(texts(), plan), run)
 """
 
 
@@ -276,7 +287,7 @@ def test_an_ended_driver_leaves_a_store_that_resumes_and_no_worker(
     workers = [int(process) for process in re.findall(r"^worker ready .*process (\d+)", said, re.M)]
     assert workers
     _wait_until(lambda: not any(map(_is_alive, workers)))
-    fill_store(path, header, texts(), PLAN, local_engine(tiny))
+    fill_store(path, header, Reading.of(texts(), PLAN), local_engine(tiny))
     assert _unordered(path) == whole
 
 

@@ -165,8 +165,10 @@ def test_what_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
         store.rows_of(-1)
     with pytest.raises(UsageError, match="no such id"):
         store.rows_of("t10")
-    trace = next(n for n, first in enumerate(store._header.firsts) if first > 1)
-    first, end = store._header.firsts[trace], store._header.lengths[trace]
+    header = store._header
+    firsts = [end - kept for end, kept in zip(header.lengths, header.counts, strict=True)]
+    trace = next(n for n, first in enumerate(firsts) if first > 1)
+    first, end = firsts[trace], header.lengths[trace]
     for tokens in (slice(first - 1, None), slice(None, end + 1), slice(None, None, 2)):
         with pytest.raises(UsageError, match=rf"{trace}: tokens: .*kept tokens {first}:{end}"):
             store.rows_of(trace, tokens)

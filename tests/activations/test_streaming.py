@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from augury.activations import extract as extract_module
+from augury.activations.anchors import planned_rows
 from augury.activations.batches import plan_batches
 from augury.activations.extract import extract
-from augury.activations.plan import ReadingPlan, planned_rows
+from augury.activations.plan import ReadingPlan
 from augury.activations.store import Store
 from augury.models.load import LoadedModel
 from augury.models.read import read_rows
@@ -81,7 +82,7 @@ def test_moments_straight_from_the_model_are_those_of_the_store(
     def running() -> Iterator[tuple[torch.Tensor, np.ndarray, np.ndarray]]:
         for batch in plan_batches([len(t.ids) for t in traces], 37, packed=False):
             some = [traces[number] for number in batch]
-            kept = [planned_rows(trace, PLAN.rows) for trace in some]
+            kept = [planned_rows(trace, whole=PLAN.rows == "all") for trace in some]
             states = read_rows(loaded, [trace.ids for trace in some], kept, [SITE])[SITE]
             rows = np.concatenate([np.r_[store.rows_of(number)] for number in batch])
             yield states, labels[rows], weights[rows]

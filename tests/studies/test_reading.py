@@ -143,3 +143,25 @@ def test_a_source_without_its_file_and_a_file_without_its_source_are_refused(
     config.write_text("reading: {sites: [embed]}\ntraces: {source: traces}\n")
     with pytest.raises(ConfigError, match="a path belongs to sources other than 'organism'"):
         load_config(ReadingJob, config)
+
+
+def test_sentences_of_a_job_are_the_means_of_their_tokens(folder: Path, tmp_path: Path) -> None:
+    """Read as one row a sentence, or token by token and averaged here: the same."""
+    plan = JOB.reading.model_copy(update={"sites": ("resid.2",)})
+    sentences = {"rows": "spans", "labels": ("sentence",), "pooling": "mean"}
+    job = JOB.model_copy(update={"reading": plan.model_copy(update=sentences)})
+    run_job(job, tmp_path / "sentences")
+    store, whole = Store.open(tmp_path / "sentences" / "store"), Store.open(folder / "store")
+    parts = read_tokenised(tmp_path / "sentences" / "tokens.parquet")
+    traces = {trace.id: trace for trace in read_traces(folder / "traces.parquet")}
+    rows = zip(*(store.index[name] for name in ("trace", "first", "token")), strict=True)
+    texts: dict[int, str] = {}
+    for row, (number, first, last) in enumerate(rows):
+        states = whole["resid.2"].of(int(number), slice(int(first), int(last) + 1))
+        assert torch.allclose(store["resid.2"][row], states.mean(dim=0), rtol=1e-4, atol=1e-5)
+        part = parts[number]
+        said = traces[part.trace_id].text[part.starts[first] : part.ends[last]]
+        texts[number] = texts.get(number, "") + said
+    for number, said in texts.items():
+        whole_text = traces[parts[number].trace_id].completion
+        assert "".join(said.split()) == "".join(whole_text.split())

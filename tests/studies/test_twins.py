@@ -214,3 +214,18 @@ def test_twins_without_an_adapter_are_refused(tmp_path: Path) -> None:
     config.write_text("reading: {sites: [embed]}\ntwins: true\n")
     with pytest.raises(ConfigError, match=r"set model\.adapter"):
         load_config(ReadingJob, config)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_workers_of_a_cluster_read_the_same_twins(
+    job: ReadingJob, twins: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'augury[ray]'")
+    run_job(job, tmp_path / "ray", engine="ray", workers=1)
+    for name in ("store", "base"):
+        ours, theirs = (Store.open(folder / name) for folder in (tmp_path / "ray", twins))
+        for site in ours.sites:
+            assert distance(ours[site].torch(), theirs[site].torch()) < 1e-6
+        assert ours.identity == theirs.identity
+    assert paired(Store.open(tmp_path / "ray" / "store"), Store.open(tmp_path / "ray" / "base"))

@@ -210,6 +210,12 @@ def _piece(
 
 
 def _check_index(path: Path, shaped: dict[str, tuple[str, Any]]) -> int:
+    if "first" in shaped:
+        raise DataError(
+            f"{path}: tensor 'first'",
+            found="rows that are made of several tokens each",
+            expected="a row per token, from the first of a trace or its completion to its last",
+        )
     for name in _INDEX:
         dtype, shape = shaped.get(name, ("", []))
         if dtype != "I32" or len(shape) != 1:

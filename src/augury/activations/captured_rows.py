@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from augury.activations.anchors import planned_rows
 from augury.activations.capture import Capture, Piece
-from augury.activations.plan import planned_rows
 from augury.errors import DataError
 from augury.traces.tokens import TokenisedTrace
 
@@ -91,7 +91,9 @@ def _rule(
     capture: Capture, parts: Sequence[TokenisedTrace], firsts: np.ndarray
 ) -> Literal["completion", "all"]:
     starts = {
-        rule: np.array([len(part.ids) - len(planned_rows(part, rule)) for part in parts])
+        rule: np.array(
+            [len(part.ids) - len(planned_rows(part, whole=rule == "all")) for part in parts]
+        )
         for rule in _RULES
     }
     for rule in _RULES:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
+from augury.activations.anchors import read_tokens
 from augury.activations.batches import plan_batches
 from augury.activations.extract import packs
-from augury.activations.plan import ReadingPlan, planned_rows
+from augury.activations.reading import Reading
+from augury.activations.shards import stored_dtype
 from augury.models.cost import operations
 from augury.models.load import LoadedModel
 from augury.models.read import read_rows, site_widths
-from augury.traces.tokens import TokenisedTrace
 
 __all__ = ["Estimate", "estimate"]
 
@@ -36,7 +35,7 @@ class Estimate:
     """Tokens that the model reads, prompts included, padding not."""
 
     bytes: int
-    """On disk, without the header: states and two int32 columns."""
+    """On disk, without the header: states and two or three int32 columns."""
 
     flops: float
     """Products and sums for the tokens alone (`models.cost.operations`); of the head, for
@@ -70,25 +69,24 @@ class Estimate:
         ]
 
 
-def estimate(loaded: LoadedModel, traces: Sequence[TokenisedTrace], plan: ReadingPlan) -> Estimate:
+def estimate(loaded: LoadedModel, job: Reading) -> Estimate:
     """Count rows and bytes, reckon operations, and measure the speed on some of the batches.
 
     Args:
         loaded: The model that will read, truncated as it will be.
-        traces: What will be read.
-        plan: How.
+        job: What will be read.
     """
-    lengths = np.array([len(trace.ids) for trace in traces])
-    kept = [planned_rows(trace, plan.rows) for trace in traces]
-    dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
-    row_bytes = sum(site_widths(loaded, plan.sites).values()) * dtype.itemsize
-    rows, tokens = sum(map(len, kept)), int(lengths.sum())
-    seconds, tried = _trial(loaded, traces, kept, plan)
+    plan = job.plan
+    lengths = np.array([len(trace.ids) for trace in job.traces])
+    row_bytes = sum(site_widths(loaded, plan.sites).values()) * stored_dtype(loaded, plan).itemsize
+    index_bytes = 8 if plan.pooling == "tokens" else 12
+    rows, tokens = sum(len(of.token) for of in job.rows), int(lengths.sum())
+    seconds, tried = _trial(loaded, job)
     return Estimate(
         rows=rows,
         sites=len(plan.sites),
         tokens=tokens,
-        bytes=rows * (row_bytes + 8),
+        bytes=rows * (row_bytes + index_bytes),
         flops=operations(loaded.blocks, lengths)
         + _head_flops(loaded, rows if "logits" in plan.sites else 0),
         seconds=seconds * tokens / max(tried, 1),
@@ -101,21 +99,18 @@ def _head_flops(loaded: LoadedModel, rows: int) -> float:
     return 0.0 if head is None else 2.0 * rows * sum(p.numel() for p in head.parameters())
 
 
-def _trial(
-    loaded: LoadedModel,
-    traces: Sequence[TokenisedTrace],
-    kept: Sequence[np.ndarray],
-    plan: ReadingPlan,
-) -> tuple[float, int]:
+def _trial(loaded: LoadedModel, job: Reading) -> tuple[float, int]:
     """Seconds, and tokens read in them, on batches spread over all lengths."""
-    packed = packs(loaded, plan)
-    batches = plan_batches([len(t.ids) for t in traces], plan.batch_tokens, packed=packed)
+    plan, packed = job.plan, packs(loaded, job.plan)
+    lengths = [len(trace.ids) for trace in job.traces]
+    batches = plan_batches(lengths, plan.batch_tokens, packed=packed)
     order = np.random.default_rng(0).permutation(len(batches)).tolist()
     spent, tried = 0.0, 0
     for turn, number in enumerate([order[0], *order]):
         batch = batches[number]
         started = time.perf_counter()
-        ids, rows = [traces[i].ids for i in batch], [kept[i] for i in batch]
+        ids = [job.traces[i].ids for i in batch]
+        rows = [read_tokens(job.rows[i], plan)[0] for i in batch]
         states = read_rows(loaded, ids, rows, plan.sites, packed=packed)
         _ = [state.cpu() for state in states.values()]
         if turn:

@@ -42,6 +42,7 @@ def export_store(
     | safetensors | `<site>.safetensors`: `<site>` as stored, `trace`, `token`                |
     | parquet     | `rows-00000.parquet` ...: `trace`, `token`, one float32 array column a site |
 
+    Where a row is made of several tokens, a third column says which is its `first`.
     `export.json` says where the rows came from; with it, safetensors can be imported again.
 
     Args:
@@ -106,7 +107,7 @@ def _npy(store: Store, folder: Path, sites: tuple[str, ...]) -> None:
         for rows in _slices(store):
             for site, file in files.items():
                 file.write(np.ascontiguousarray(store[site].numpy(rows), "<f4").data)
-    np.save(folder / "index.npy", np.stack([store.index["trace"], store.index["token"]], axis=1))
+    np.save(folder / "index.npy", np.stack(list(store.index.values()), axis=1))
 
 
 def _safetensors(store: Store, folder: Path, sites: tuple[str, ...]) -> None:

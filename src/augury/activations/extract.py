@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import torch
+import numpy as np
 
+from augury.activations.anchors import anchors_hash
 from augury.activations.batches import plan_batches, plan_shards
 from augury.activations.engine import Engine, Work, local_engine
 from augury.activations.layout import (
@@ -21,10 +22,11 @@ from augury.activations.layout import (
     traces_field,
 )
 from augury.activations.machine import machine_of
-from augury.activations.plan import ReadingPlan, planned_rows
-from augury.activations.shards import ReadShard, read_shard
+from augury.activations.plan import ReadingPlan
+from augury.activations.reading import Reading
+from augury.activations.shards import ReadShard, read_shard, stored_dtype
 from augury.activations.store import Store
-from augury.activations.writing import SHARD_BYTES, missing_shards, write_shard
+from augury.activations.writing import SHARD_BYTES, missing_shards, shard_file, write_shard
 from augury.errors import ConfigError, DataError
 from augury.models.load import LoadedModel
 from augury.models.packed import supports_packing
@@ -44,6 +46,7 @@ def extract(
     plan: ReadingPlan,
     path: Path,
     *,
+    spans: Sequence[np.ndarray] | None = None,
     facts: Mapping[str, object] | None = None,
 ) -> Store:
     """Run the model over every trace and keep what the plan names.
@@ -57,6 +60,8 @@ def extract(
         traces: None longer than the model's context. Their order numbers the store's traces.
         plan: What to keep.
         path: Folder of the store; created, continued, or reused if finished.
+        spans: For `rows: spans`, of each trace int [span, 2]: tokens `[first, stop)`; see
+            `planned_anchors`.
         facts: What else must be equal for the store to be reused, e.g. the template's hash.
 
     Raises:
@@ -66,33 +71,29 @@ def extract(
         Busy: Another process is writing this store.
         StorageError: The disk is full or failed. Finished shards are kept.
     """
-    header = plan_store(loaded, traces, plan, facts, read_header(path))
-    return fill_store(path, header, traces, plan, local_engine(lambda: loaded))
+    job = Reading.of(traces, plan, spans)
+    header = plan_store(loaded, job, facts, read_header(path))
+    return fill_store(path, header, job, local_engine(lambda: loaded))
 
 
-def fill_store(
-    path: Path,
-    header: Header,
-    traces: Sequence[TokenisedTrace],
-    plan: ReadingPlan,
-    engine: Engine,
-) -> Store:
+def fill_store(path: Path, header: Header, job: Reading, engine: Engine) -> Store:
     """Read what the header plans and the store does not hold yet, by any engine; see `extract`.
 
     Args:
         path: Folder of the store.
-        header: From `plan_store`, for the same traces and plan.
-        traces: All of them.
-        plan: What to keep.
+        header: From `plan_store`, for the same job.
+        job: What to read.
         engine: Who reads. This process alone writes, so engines share no disk.
     """
     with missing_shards(path, header) as todo:
         packed = header.fields["batching"] == "packed"
-        writing = _Writing(path, Journal(journal_path(path)), plan.batch_tokens)
+        writing = _Writing(path, Journal(journal_path(path)), job.plan.batch_tokens)
 
         def arguments(shard: int) -> tuple[object, ...]:
-            texts = {trace: traces[trace] for trace in header.shards[shard]}
-            return texts, plan, packed, writing.batch_tokens
+            members = header.shards[shard]
+            texts = {trace: job.traces[trace] for trace in members}
+            rows = {trace: job.rows[trace] for trace in sorted(members)}
+            return texts, rows, job.plan, packed, writing.batch_tokens
 
         results = engine(Work(read_shard, arguments, todo, unit="shard"))
         with closing(writing):
@@ -119,8 +120,7 @@ def is_filled(path: Path, header: Header) -> bool:
 
 def plan_store(
     loaded: LoadedModel,
-    traces: Sequence[TokenisedTrace],
-    plan: ReadingPlan,
+    job: Reading,
     facts: Mapping[str, object] | None = None,
     begun: Header | None = None,
 ) -> Header:
@@ -128,8 +128,7 @@ def plan_store(
 
     Args:
         loaded: Who will read.
-        traces: What will be read.
-        plan: How.
+        job: What.
         facts: What else must be equal for the store to be reused.
         begun: The header that is there already: it keeps its kind of batches and its shards, and no
             forward pass is needed.
@@ -138,15 +137,16 @@ def plan_store(
         ConfigError: A site is not loaded; the plan insists on packing and the model forbids it.
         DataError: No rows to read, or a trace longer than the context.
     """
+    traces, plan = job.traces, job.plan
     _check_readable(loaded, traces, plan)
-    rows = [len(planned_rows(trace, plan.rows)) for trace in traces]
-    if not sum(rows):
+    counts = [len(of.token) for of in job.rows]
+    if not sum(counts):
         raise DataError(
             "traces",
             found=f"{len(traces)} traces without a row to read",
-            expected="at least one token of a completion",
+            expected="at least one token of a completion, or one span",
         )
-    dtype = loaded.dtype if plan.dtype == "as-computed" else getattr(torch, plan.dtype)
+    dtype = stored_dtype(loaded, plan)
     lengths = [len(trace.ids) for trace in traces]
     if begun is not None and plan.batching == "auto":
         packed = begun.fields["batching"] == "packed"
@@ -157,23 +157,25 @@ def plan_store(
     else:
         width = sum(site_widths(loaded, plan.sites).values()) * dtype.itemsize
         batches = plan_batches(lengths, plan.batch_tokens, packed=packed)
-        planned = plan_shards(batches, [kept * width for kept in rows], SHARD_BYTES)
+        planned = plan_shards(batches, [count * width for count in counts], SHARD_BYTES)
         shards = [list(members) for members in planned]
     fields = {
         "format": FORMAT,
         "identity": loaded.identity,
         "module_names": loaded.config.module_names,
         "machine": machine_of(loaded.device),
-        "plan": plan.model_dump(mode="json", exclude={"batching"}),
+        "plan": plan.model_dump(mode="json", exclude={"batching", "labels"}),
         "batching": "packed" if packed else "padded",
         "traces": traces_field(traces),
         "facts": dict(facts or {}),
     }
+    if plan.rows == "spans":
+        fields["anchors"] = anchors_hash(job.rows)
     return Header(
         fields=plain(fields),  # type: ignore[arg-type]
         dtype=str(dtype).removeprefix("torch."),
         traces=[trace.trace_id for trace in traces],
-        firsts=[len(trace.ids) - kept for trace, kept in zip(traces, rows, strict=True)],
+        counts=counts,
         lengths=lengths,
         shards=shards,
     )
@@ -262,7 +264,11 @@ class _Writing:
             self.batch_tokens = read.batch_tokens
             say(f"out of memory: reading goes on with {self.batch_tokens} tokens at a time")
             self._journal.append({"batch_tokens": self.batch_tokens, "why": "out of memory"})
-        self._last = self._disk.submit(write_shard, self._path, self._journal, shard, read.file)
+        self._last = self._disk.submit(self._make_durable, shard, read)
+
+    def _make_durable(self, shard: int, read: ReadShard) -> None:
+        file = shard_file(read.states, read.rows)
+        write_shard(self._path, self._journal, shard, file)
 
     def close(self) -> None:
         """Wait until the last shard is durable, or raise why it is not."""

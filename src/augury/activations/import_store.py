@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
+from augury.activations.anchors import planned_anchors
 from augury.activations.batches import plan_shards
 from augury.activations.capture import Capture
 from augury.activations.captured_rows import CapturedRows, captured_rows
@@ -43,7 +44,9 @@ def import_store(capture: Capture, parts: Sequence[TokenisedTrace], path: Path) 
     """
     _check_traces(capture, parts)
     rows = captured_rows(capture, parts)
-    header = _header(capture, parts, rows)
+    plan = ReadingPlan(sites=capture.sites, rows=rows.rule)
+    kept = planned_anchors(parts, plan)
+    header = _header(capture, parts, rows, plan)
     with missing_shards(path, header) as todo:
         journal = Journal(journal_path(path))
         for shard in track(todo, what="importing hidden states", unit="shard"):
@@ -52,11 +55,8 @@ def import_store(capture: Capture, parts: Sequence[TokenisedTrace], path: Path) 
                 site: _states(capture, site, rows, members[0], members[-1] + 1, parts)
                 for site in capture.sites
             }
-            tokens = {
-                trace: np.arange(rows.firsts[trace], len(parts[trace].ids), dtype=np.int32)
-                for trace in members
-            }
-            write_shard(path, journal, shard, shard_file(states, tokens))
+            anchors = {trace: kept[trace] for trace in members}
+            write_shard(path, journal, shard, shard_file(states, anchors))
     return Store.open(path)
 
 
@@ -81,8 +81,9 @@ def _check_traces(capture: Capture, parts: Sequence[TokenisedTrace]) -> None:
         )
 
 
-def _header(capture: Capture, parts: Sequence[TokenisedTrace], rows: CapturedRows) -> Header:
-    plan = ReadingPlan(sites=capture.sites, rows=rows.rule)
+def _header(
+    capture: Capture, parts: Sequence[TokenisedTrace], rows: CapturedRows, plan: ReadingPlan
+) -> Header:
     width = sum(capture.widths.values()) * capture.dtype.itemsize
     counts = np.diff(rows.offsets)
     # One batch per trace: a shard is then a run of traces.
@@ -91,7 +92,7 @@ def _header(capture: Capture, parts: Sequence[TokenisedTrace], rows: CapturedRow
     fields = {
         "format": FORMAT,
         "identity": {**declared, "imported": f"{len(capture.pieces)} files, {capture.content}"},
-        "plan": plan.model_dump(mode="json", exclude={"batching"}),
+        "plan": plan.model_dump(mode="json", exclude={"batching", "labels"}),
         "batching": "elsewhere",
         "traces": traces_field(parts),
         "facts": {},
@@ -100,7 +101,7 @@ def _header(capture: Capture, parts: Sequence[TokenisedTrace], rows: CapturedRow
         fields=fields,
         dtype=capture.about.dtype,
         traces=[part.trace_id for part in parts],
-        firsts=rows.firsts.tolist(),
+        counts=counts.tolist(),
         lengths=[len(part.ids) for part in parts],
         shards=[list(members) for members in shards],
     )

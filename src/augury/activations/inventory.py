@@ -32,7 +32,7 @@ class Description:
     @property
     def rows(self) -> int:
         """Rows that it will have."""
-        return sum(self.header.lengths) - sum(self.header.firsts)
+        return sum(self.header.counts)
 
     @property
     def state(self) -> str:

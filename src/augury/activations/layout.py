@@ -1,7 +1,8 @@
 """What a store folder holds, and the header that says what may be in it.
 
 store.json         header: what determines every value, which rows there are, and where
-shards/00000.safetensors   per site [row, hidden], of its own width; `trace` and `token` [row]
+shards/00000.safetensors   per site [row, hidden], of its own width; `trace` and `token` [row], and
+                           `first` [row] where a row is made of the tokens from there to `token`
 journal.jsonl      one durable line per finished shard, and per halved batch budget
 lock               held by the one writer
 """
@@ -38,7 +39,7 @@ __all__ = [
     "write_header",
 ]
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the layout, or the values that a reading gives, change: the version of our code."""
 
 
@@ -55,11 +56,11 @@ class Header:
     traces: list[str]
     """Id of each trace."""
 
-    firsts: list[int]
-    """Index of the first kept token of each trace, from 0."""
+    counts: list[int]
+    """Rows of each trace."""
 
     lengths: list[int]
-    """Tokens of each trace; tokens from `firsts` to here are kept."""
+    """Tokens of each trace. Its last `counts` tokens are kept, unless rows are spans."""
 
     shards: list[list[int]]
     """Positions of the traces in each shard, in the order in which they are read."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from augury.config import Config
 from augury.models.sites import sites_in_order
-from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["ReadingPlan", "planned_rows"]
+__all__ = ["Pooling", "ReadingPlan"]
+
+Pooling = Literal["last", "mean", "max", "first"]
 
 
 class ReadingPlan(Config):
@@ -21,11 +21,20 @@ class ReadingPlan(Config):
     """Places of the model: `embed`, `query.I`, `key.I`, `attn.I`, `mlp.I`, `resid.I` (block I, from
     0), `final`, `logits`. A row of `logits` is as wide as the vocabulary."""
 
-    rows: Literal["completion", "all"] = "completion"
-    """Tokens to keep: of the completion, or of the prompt too."""
+    rows: Literal["completion", "all", "spans"] = "completion"
+    """What to keep: the tokens of the completion, those of the prompt too, or chosen spans."""
+
+    labels: tuple[str, ...] = ()
+    """For `rows: spans`, which of the spans that the traces carry; `sentence` is every sentence of
+    the completion where a trace marks none itself. A named position is a span of its token."""
+
+    pooling: Literal["tokens", "last", "mean", "max", "first"] = "tokens"
+    """How a span becomes rows: each of its tokens, once; or one row, reduced on the device: its
+    first or last token, or the mean or maximum over its tokens, coordinate by coordinate."""
 
     dtype: Literal["as-computed", "float32", "bfloat16", "float16"] = "as-computed"
-    """Number type on disk. `float16` is refused where a state does not fit into it."""
+    """Number type on disk; `as-computed` is the model's, and float32 for means. `float16` is
+    refused where a state does not fit into it."""
 
     batch_tokens: int = Field(default=4096, ge=1)
     """At most this many tokens in one forward pass, padding included."""
@@ -39,11 +48,10 @@ class ReadingPlan(Config):
     def _in_order(cls, sites: tuple[str, ...]) -> tuple[str, ...]:
         return sites_in_order(sites)
 
-
-def planned_rows(trace: TokenisedTrace, rows: Literal["completion", "all"]) -> np.ndarray:
-    """Token indices that are kept of one trace, int32 [row], ascending.
-
-    Of a window that is not the first, only what earlier windows have not shown is kept.
-    """
-    first = 0 if rows == "all" and trace.part == 0 else trace.first_row
-    return np.arange(first, len(trace.ids), dtype=np.int32)
+    @model_validator(mode="after")
+    def _spans_fit(self) -> ReadingPlan:
+        if self.rows != "spans" and (self.labels or self.pooling != "tokens"):
+            raise ValueError("labels and pooling are for rows: spans")
+        if "logits" in self.sites and self.pooling in ("mean", "max"):
+            raise ValueError("logits belong to one token: set pooling to tokens, first or last")
+        return self

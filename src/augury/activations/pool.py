@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float, Int
 
-__all__ = ["Pooling", "pool"]
+from augury.activations.plan import Pooling
 
-Pooling = Literal["last", "mean", "max", "first"]
+__all__ = ["Pooling", "pool"]
 
 
 def pool(

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from augury.activations.anchors import Anchors, read_tokens
+from augury.activations.arriving import Arriving
 from augury.activations.batches import plan_batches
-from augury.activations.plan import ReadingPlan, planned_rows
-from augury.activations.writing import ShardFile, shard_file
+from augury.activations.plan import ReadingPlan
+from augury.activations.pool import pool
 from augury.errors import CheckFailed, ConfigError
 from augury.models.load import LoadedModel
 from augury.models.read import read_rows
 from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["ReadShard", "read_shard"]
+__all__ = ["ReadShard", "read_shard", "stored_dtype"]
 
 
 class ReadShard(NamedTuple):
     """A shard that was read and is not yet written."""
 
-    file: ShardFile
+    states: Mapping[str, torch.Tensor]
+    """Per site [row, hidden] on the CPU, ordered by (trace, token, first)."""
+
+    rows: Mapping[int, Anchors]
+    """Of each of its traces, traces ascending."""
 
     batch_tokens: int
     """The budget that it was read with at last; smaller than asked where memory ran out."""
@@ -32,6 +39,7 @@ class ReadShard(NamedTuple):
 def read_shard(
     loaded: LoadedModel,
     texts: Mapping[int, TokenisedTrace],
+    rows: Mapping[int, Anchors],
     plan: ReadingPlan,
     packed: bool,
     batch_tokens: int,
@@ -41,7 +49,8 @@ def read_shard(
     Args:
         loaded: Must hold every block that the plan needs.
         texts: The traces by position in the store, in the order in which the header lists them.
-        plan: What to keep.
+        rows: What to keep of each, traces ascending.
+        plan: At which sites, and how spans become rows.
         packed: Whether batches are packed.
         batch_tokens: Most tokens of one forward pass; halved, as often as needed, where the device
             runs out of memory.
@@ -50,74 +59,83 @@ def read_shard(
         CheckFailed: A state is not finite, or a site was not read exactly once.
         ConfigError: float16 overflows; the device cannot hold a single trace.
     """
-    rows = {name: planned_rows(text, plan.rows) for name, text in texts.items()}
     reading = _ShardReading(loaded, texts, rows, plan, packed)
     while True:
         try:
-            parts = dict(reading.parts(batch_tokens))
-            break
+            return ReadShard(reading.states(batch_tokens), rows, batch_tokens)
         except torch.OutOfMemoryError as error:
             batch_tokens = _halved(
                 batch_tokens, max(len(text.ids) for text in texts.values()), error
             )
-    ordered = sorted(texts)
-    states = {site: torch.cat([parts[name][site] for name in ordered]) for site in plan.sites}
-    return ReadShard(shard_file(states, {name: rows[name] for name in ordered}), batch_tokens)
 
 
-class _ShardReading(NamedTuple):
+def stored_dtype(loaded: LoadedModel, plan: ReadingPlan) -> torch.dtype:
+    """Number type of the rows on disk."""
+    if plan.dtype == "as-computed":
+        return torch.float32 if plan.pooling == "mean" else loaded.dtype
+    found: torch.dtype = getattr(torch, plan.dtype)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _ShardReading:
     """What stays the same while the batch budget shrinks."""
 
     loaded: LoadedModel
     texts: Mapping[int, TokenisedTrace]
-    rows: Mapping[int, np.ndarray]
+    rows: Mapping[int, Anchors]
     plan: ReadingPlan
     packed: bool
 
-    def parts(self, batch_tokens: int) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+    def states(self, batch_tokens: int) -> dict[str, torch.Tensor]:
         # A trace without rows needs no forward pass, but its batch mates must not notice.
         members = list(self.texts)
         lengths = [len(self.texts[name].ids) for name in members]
+        counts = {name: len(of.token) for name, of in self.rows.items()}
+        arriving = Arriving(counts, stored_dtype(self.loaded, self.plan))
         for batch in plan_batches(lengths, batch_tokens, packed=self.packed):
             names = [members[index] for index in batch]
-            kept = [self.rows[name] for name in names]
-            ids = [self.texts[name].ids for name in names]
-            read = read_rows(self.loaded, ids, kept, self.plan.sites, packed=self.packed)
-            states = {site: self._stored(site, value, names) for site, value in read.items()}
-            sizes = [len(one) for one in kept]
-            split = {site: value.split(sizes) for site, value in states.items()}
-            for position, name in enumerate(names):
-                yield name, {site: pieces[position] for site, pieces in split.items()}
+            arriving.send(names, self._read(names))
+        for site, largest in arriving.wait().items():
+            self._check(site, largest, arriving)
+        return {site: arriving.states[site] for site in self.plan.sites}
 
-    def _stored(self, site: str, value: torch.Tensor, names: list[int]) -> torch.Tensor:
-        """On the CPU, in the stored number type, and finite in it."""
-        if not bool(torch.isfinite(value).all()):
+    def _read(self, names: list[int]) -> dict[str, torch.Tensor]:
+        """Rows of a batch [row, hidden] per site, on the device."""
+        ids = [self.texts[name].ids for name in names]
+        wanted = [read_tokens(self.rows[name], self.plan) for name in names]
+        tokens, sizes = zip(*wanted, strict=True)
+        read = read_rows(self.loaded, ids, tokens, self.plan.sites, packed=self.packed)
+        how = self.plan.pooling
+        if how != "mean" and how != "max":
+            return read
+        offsets = torch.from_numpy(np.cumsum(np.concatenate([[0], *sizes])))
+        offsets = offsets.to(self.loaded.device)
+        return {site: pool(value, offsets, how) for site, value in read.items()}
+
+    def _check(self, site: str, largest: float, arriving: Arriving) -> None:
+        """Every state of the site is finite, as computed and as stored."""
+        for name, states in arriving.of_traces(site):
+            bad = (~torch.isfinite(states).all(dim=1)).nonzero()[:, 0].numpy()
+            if len(bad):
+                of = self.rows[name]
+                span = f"tokens [{of.first[bad[0]]}, {of.token[bad[-1]] + 1}), {len(bad)} rows"
+                self._refuse(f"site {site}, trace {self.texts[name].trace_id!r}, {span}", largest)
+
+    def _refuse(self, where: str, largest: float) -> None:
+        if not np.isfinite(largest):
             raise CheckFailed(
-                f"site {site}, {self._place(value, names)}",
+                where,
                 found="states that are not finite",
                 fix="run the model in float32 or bfloat16, and check its weights",
             )
-        if self.plan.dtype == "as-computed":
-            return value.cpu()
-        target: torch.dtype = getattr(torch, self.plan.dtype)
-        cast = value.to(target)
-        if not bool(torch.isfinite(cast).all()):
-            raise ConfigError(
-                f"reading.dtype: site {site}, {self._place(cast, names)}",
-                found=f"a state of size {float(value.abs().max()):.4g}",
-                expected=f"at most {torch.finfo(target).max:.0f}, the largest {self.plan.dtype}",
-                fix="set the plan's dtype to bfloat16 or float32",
-            )
-        return cast.cpu()
-
-    def _place(self, value: torch.Tensor, names: list[int]) -> str:
-        kept = [self.rows[name] for name in names]
-        bad = np.flatnonzero(~torch.isfinite(value).all(dim=1).cpu().numpy())
-        which = np.repeat(np.arange(len(names)), [len(one) for one in kept])
-        first = which[bad[0]]
-        tokens = np.concatenate(kept)[bad[which[bad] == first]]
-        trace = self.texts[names[first]].trace_id
-        return f"trace {trace!r}, tokens [{tokens[0]}, {tokens[-1] + 1}), {len(bad)} rows"
+        bound = torch.finfo(getattr(torch, self.plan.dtype)).max
+        raise ConfigError(
+            f"reading.dtype: {where}",
+            found=f"a state of size {largest:.4g}",
+            expected=f"at most {bound:.0f}, the largest {self.plan.dtype}",
+            fix="set the plan's dtype to bfloat16 or float32",
+        )
 
 
 def _halved(batch_tokens: int, longest: int, error: BaseException) -> int:

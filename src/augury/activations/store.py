@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
+from augury.activations.anchors import Anchors, anchors_hash
 from augury.activations.layout import (
     Header,
     ShardRecord,
@@ -22,12 +23,10 @@ from augury.activations.layout import (
     shard_path,
 )
 from augury.activations.plan import ReadingPlan
+from augury.activations.row_index import RowIndex, Rows
 from augury.errors import DataError, MissingInput, StorageError, UsageError
 
 __all__ = ["Rows", "SiteRows", "Store"]
-
-Rows = slice | Sequence[int] | np.ndarray | None
-"""Which rows: a slice, indices from 0, or a mask [row]; None for all."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -113,16 +112,7 @@ class Store:
         self.path = path
         self._header, self._shards = header, shards
         self._verified: set[int] = set()
-        self._firsts = np.array(header.firsts, dtype=np.int64)
-        self._counts = np.array(header.lengths, dtype=np.int64) - self._firsts
-        self._offsets = np.concatenate([[0], np.cumsum(self._counts)])
-        self._shard_of_trace = np.zeros(len(self._counts), dtype=np.int64)
-        self._offset_in_shard = np.zeros(len(self._counts), dtype=np.int64)
-        for number, members in enumerate(header.shards):
-            ordered = np.sort(np.array(members, dtype=np.int64))
-            counts = self._counts[ordered]
-            self._shard_of_trace[ordered] = number
-            self._offset_in_shard[ordered] = np.cumsum(counts) - counts
+        self._rows = RowIndex(header, f"store {path}")
         self.plan = ReadingPlan.model_validate_json(json.dumps(header.fields["plan"]))
 
     @classmethod
@@ -149,8 +139,22 @@ class Store:
 
     @cached_property
     def index(self) -> dict[str, np.ndarray]:
-        """Where each row comes from: `trace` and `token`, both int32 [row], from 0."""
-        return self._columns(np.arange(len(self._counts)))
+        """Where each row comes from: `trace` and `token`, both int32 [row], from 0.
+
+        Of a store of spans that became one row each, `first` too: the row is made of the tokens
+        from there up to `token`.
+        """
+        traces = np.repeat(np.arange(len(self.traces), dtype=np.int32), self._rows.counts)
+        if self.plan.rows != "spans":
+            return {"trace": traces, "token": self._rows.last_tokens(np.arange(len(self.traces)))}
+        index = {"trace": traces, "token": np.empty(self.n_rows, dtype=np.int32)}
+        if self.plan.pooling != "tokens":
+            index["first"] = np.empty(self.n_rows, dtype=np.int32)
+        for shard, rows in enumerate(self._rows.by_shard()):
+            for name, column in self._anchors_in(shard).items():
+                if name in index:
+                    index[name][rows] = column
+        return index
 
     @property
     def traces(self) -> tuple[str, ...]:
@@ -180,7 +184,7 @@ class Store:
     @property
     def n_rows(self) -> int:
         """Rows of every site."""
-        return int(self._offsets[-1])
+        return self._rows.rows
 
     @property
     def dtype(self) -> torch.dtype:
@@ -213,33 +217,36 @@ class Store:
             trace: Its position, from 0, or its id.
             tokens: Token indices, without a step. 0 is the first token of the text (of a window),
                 kept or not; negative numbers count from its end; an open end is where the kept
-                tokens end.
+                tokens end. A row that is made of several tokens belongs to its last one.
 
         Raises:
             UsageError: No such trace, several windows of that id, or tokens that were not kept.
         """
-        number = self._position(trace)
-        first = int(self._firsts[number])
-        end = first + int(self._counts[number])
-        asked = tokens or slice(None)
+        number = self._rows.position(trace)
+        offset, count = int(self._rows.offsets[number]), int(self._rows.counts[number])
+        if tokens is None:
+            return slice(offset, offset + count)
+        length = int(self._rows.lengths[number])
+        first = 0 if self.plan.rows == "spans" else length - count
         start, stop = (
-            default if at is None else at + end if at < 0 else at
-            for at, default in ((asked.start, first), (asked.stop, end))
+            default if at is None else at + length if at < 0 else at
+            for at, default in ((tokens.start, first), (tokens.stop, length))
         )
-        if asked.step not in (None, 1) or not first <= start <= stop <= end:
+        if tokens.step not in (None, 1) or not first <= start <= stop <= length:
+            step = f":{tokens.step}" if tokens.step else ""
             raise UsageError(
                 f"store {self.path}: trace {trace!r}: tokens",
-                found=f"{asked.start}:{asked.stop}" + (f":{asked.step}" if asked.step else ""),
-                expected=f"a range within the kept tokens {first}:{end}",
+                found=f"{tokens.start}:{tokens.stop}{step}",
+                expected=f"a range within the kept tokens {first}:{length}",
             )
-        behind = int(self._offsets[number]) - first
-        return slice(behind + start, behind + stop)
+        if self.plan.rows == "spans":
+            start, stop = np.searchsorted(self._tokens_of(number), [start, stop]).tolist()
+            return slice(offset + start, offset + stop)
+        return slice(offset + start - first, offset + stop - first)
 
     def rows_by_shard(self) -> Iterator[np.ndarray]:
         """Row numbers of each shard: read in this order, every shard is opened once."""
-        for members in self._header.shards:
-            ranges = [np.r_[self.rows_of(trace)] for trace in sorted(members)]
-            yield np.concatenate(ranges)
+        return self._rows.by_shard()
 
     def verify(self) -> None:
         """Check every shard against its checksum, and its rows against the header.
@@ -250,6 +257,12 @@ class Store:
         self._verified.clear()
         for shard in range(len(self._header.shards)):
             self._check(shard)
+        if self.plan.rows == "spans":
+            columns = {"first": self.index["token"], **self.index}
+            borders = self._rows.offsets[1:-1]
+            pairs = zip(*(np.split(columns[n], borders) for n in Anchors._fields), strict=True)
+            if anchors_hash([Anchors(*pair) for pair in pairs]) != self._header.fields["anchors"]:
+                raise _damaged(self.path, "its rows are not those that store.json tells of")
 
     def width(self, site: str) -> int:
         """Numbers per row of a site."""
@@ -260,9 +273,9 @@ class Store:
 
     def read(self, site: str, rows: Rows = None) -> torch.Tensor:
         """See `SiteRows.torch`."""
-        wanted = self._row_numbers(rows)
+        wanted = self._rows.numbers(rows)
         if isinstance(wanted, range):
-            run = self._run_in_shard(wanted)
+            run = self._rows.run(wanted)
             if run is not None:
                 shard, first = run
                 self._check(shard)
@@ -272,24 +285,9 @@ class Store:
             wanted = np.arange(wanted.start, wanted.stop, wanted.step)
         return self._gathered(site, wanted)
 
-    def _run_in_shard(self, rows: range) -> tuple[int, int] | None:
-        """Shard and first row there, if these rows lie one behind the other in one shard."""
-        if not rows or rows.step != 1:
-            return None
-        # Traces without rows share the offset of the next; searching from the right skips them.
-        first, last = np.searchsorted(self._offsets, [rows[0], rows[-1]], side="right") - 1
-        between = slice(first, last + 1)
-        shards = self._shard_of_trace[between][self._counts[between] > 0]
-        if (shards != shards[0]).any():
-            return None
-        start = rows[0] - self._offsets[first] + self._offset_in_shard[first]
-        return int(shards[0]), int(start)
-
     def _gathered(self, site: str, wanted: np.ndarray) -> torch.Tensor:
         """A copy of chosen rows, from however many shards."""
-        traces = np.searchsorted(self._offsets, wanted, side="right") - 1
-        shards = self._shard_of_trace[traces]
-        local = wanted - self._offsets[traces] + self._offset_in_shard[traces]
+        shards, local = self._rows.places(wanted)
         needed = np.unique(shards).tolist()
         for shard in needed:
             self._check(shard)
@@ -301,57 +299,20 @@ class Store:
                 states[torch.from_numpy(here)] = tensor[torch.from_numpy(local[here])]
         return states
 
-    def _row_numbers(self, rows: Rows) -> range | np.ndarray:
-        if rows is None or isinstance(rows, slice):
-            return range(self.n_rows)[rows or slice(None)]
-        asked = np.asarray(rows)
-        if asked.dtype == np.bool_ and len(asked) == self.n_rows:
-            return np.flatnonzero(asked)
-        if asked.size == 0:
-            return np.zeros(0, dtype=np.int64)
-        if not np.issubdtype(asked.dtype, np.integer) or not (
-            0 <= asked.min() and asked.max() < self.n_rows
-        ):
-            raise UsageError(
-                f"store {self.path}: rows",
-                found=f"{asked.dtype} from {asked.min()} to {asked.max()}, {len(asked)} of them",
-                expected=f"indices from 0 to {self.n_rows - 1}, or a mask of {self.n_rows}",
-            )
-        return asked.astype(np.int64)
+    def _tokens_of(self, trace: int) -> np.ndarray:
+        """Token of each row of one trace."""
+        start = int(self._rows.first_in_shard[trace])
+        anchors = self._anchors_in(int(self._rows.shard[trace]))
+        column: np.ndarray = anchors["token"][start : start + int(self._rows.counts[trace])]
+        return column
 
-    @cached_property
-    def _places(self) -> dict[str, list[int]]:
-        places: dict[str, list[int]] = {}
-        for number, name in enumerate(self._header.traces):
-            places.setdefault(name, []).append(number)
-        return places
-
-    def _position(self, trace: int | str) -> int:
-        if not isinstance(trace, str):
-            number = operator.index(trace)
-            if not 0 <= number < len(self._counts):
-                raise UsageError(
-                    f"store {self.path}: trace {number}",
-                    found="no such position",
-                    expected=f"0 to {len(self._counts) - 1}, or an id",
-                )
-            return number
-        places = self._places.get(trace, [])
-        if len(places) != 1:
-            raise UsageError(
-                f"store {self.path}: trace {trace!r}",
-                found=f"windows at positions {places}" if places else "no such id",
-                expected="the position of one window" if places else "an id in store.traces",
-            )
-        return places[0]
-
-    def _columns(self, traces: np.ndarray) -> dict[str, np.ndarray]:
-        """Trace and token, int32 [row], of the rows of some traces in this order."""
-        counts = self._counts[traces]
-        ends = np.cumsum(counts)
-        shift = (self._firsts[traces] + counts - ends).astype(np.int32)
-        token = np.arange(ends[-1], dtype=np.int32) + np.repeat(shift, counts)
-        return {"trace": np.repeat(traces.astype(np.int32), counts), "token": token}
+    def _anchors_in(self, shard: int) -> dict[str, np.ndarray]:
+        """`token` and `first` of the rows of one shard, int32 [row]."""
+        self._check(shard)
+        with safe_open(shard_path(self.path, shard), framework="pt") as file:
+            token = file.get_tensor("token").numpy()
+            first = file.get_tensor("first").numpy() if "first" in file.keys() else token
+        return {"token": token, "first": first}
 
     def _check(self, shard: int) -> None:
         if shard in self._verified:
@@ -359,7 +320,10 @@ class Store:
         path = shard_path(self.path, shard)
         if file_checksum(path) != self._shards[shard].xxh3:
             raise _damaged(path, "its checksum is wrong")
-        expected = self._columns(np.flatnonzero(self._shard_of_trace == shard))
+        traces = self._rows.traces_of(shard)
+        expected = {"trace": np.repeat(traces.astype(np.int32), self._rows.counts[traces])}
+        if self.plan.rows != "spans":
+            expected["token"] = self._rows.last_tokens(traces)
         with safe_open(path, framework="pt") as file:
             for name, column in expected.items():
                 if not np.array_equal(file.get_tensor(name).numpy(), column):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+from augury.activations.anchors import Anchors
 from augury.activations.layout import (
     Header,
     ShardRecord,
@@ -57,7 +58,7 @@ class ShardFile(NamedTuple):
     """A shard that is not yet written."""
 
     data: bytes
-    """The whole file, in safetensors: per site [row, hidden], plus `trace` and `token` [row]."""
+    """The whole file, in safetensors; see `layout`."""
 
     rows: int
     """Rows in it."""
@@ -66,18 +67,23 @@ class ShardFile(NamedTuple):
     """Positions of its traces, ascending."""
 
 
-def shard_file(states: Mapping[str, torch.Tensor], tokens: Mapping[int, np.ndarray]) -> ShardFile:
+def shard_file(states: Mapping[str, torch.Tensor], rows: Mapping[int, Anchors]) -> ShardFile:
     """The file of one shard.
 
     Args:
-        states: Per site [row, hidden], ordered by (trace, token).
-        tokens: Token indices of each of its traces, int32 [row], traces ascending.
+        states: Per site [row, hidden], ordered by (trace, token, first).
+        rows: Of each of its traces, traces ascending.
     """
-    counts = [len(kept) for kept in tokens.values()]
-    trace = np.repeat(np.array(list(tokens), dtype=np.int32), counts)
-    columns = {"trace": trace, "token": np.concatenate(list(tokens.values()))}
+    counts = [len(of.token) for of in rows.values()]
+    columns = {
+        "trace": np.repeat(np.array(list(rows), dtype=np.int32), counts),
+        "token": np.concatenate([of.token for of in rows.values()]),
+    }
+    first = np.concatenate([of.first for of in rows.values()])
+    if not np.array_equal(first, columns["token"]):
+        columns["first"] = first
     index = {name: torch.from_numpy(column) for name, column in columns.items()}
-    return ShardFile(save({**states, **index}), sum(counts), list(tokens))
+    return ShardFile(save({**states, **index}), sum(counts), list(rows))
 
 
 def write_shard(path: Path, journal: Journal, shard: int, file: ShardFile) -> None:

@@ -58,6 +58,7 @@ States: TypeAlias = StateArray | StoredStates
 """Hidden states [row, hidden], in memory or not."""
 
 _BLOCK_VALUES = 1 << 21
+_PIVOT_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def stored_blocks(
 class FeatureSums:
     """Sums of features and of their squares around a median, block by block.
 
-    Around the median of the first block, a feature with a mean far larger than its spread loses no
+    Around the median of the first rows, a feature with a mean far larger than its spread loses no
     digits, a constant one comes out as exactly 0, and a first token with enormous values does no
     harm. Sums run in float32 within a block and in float64 beyond.
     """
@@ -198,7 +199,7 @@ class FeatureSums:
             DataError: A value is not finite; its row is named from the given numbers.
         """
         if self._pivot is None:
-            self._pivot = block.median(0).values
+            self._pivot = block[:_PIVOT_ROWS].median(0).values
             self._total = torch.zeros_like(self._pivot, dtype=torch.float64)
             self._squares = torch.zeros_like(self._total)
         if len(block) > self._scratch.shape[1]:

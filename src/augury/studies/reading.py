@@ -20,6 +20,8 @@ from augury.activations.layout import read_header
 from augury.activations.paired import paired
 from augury.activations.plan import ReadingPlan
 from augury.activations.ray_engine import ray_engine
+from augury.activations.reading import Reading
+from augury.activations.spans import planned_spans
 from augury.activations.store import Store
 from augury.config import Config
 from augury.errors import DataError, UsageError
@@ -98,11 +100,11 @@ def run_job(
         MissingInput: The model, Ray or its cluster is not there.
     """
     with _engine(job, engine, workers) as run:
-        traces, parts = _texts(job)
+        traces, parts, reading = _texts(job)
         readers = {"store": run, **({"base": below(run)} if job.twins else {})}
         # A store refuses another job before anything of this one stands beside it.
         headers = {
-            name: on_a_model(own, plan_store, parts, job.reading, None, read_header(folder / name))
+            name: on_a_model(own, plan_store, reading, None, read_header(folder / name))
             for name, own in readers.items()
         }
         filled = [is_filled(folder / name, header) for name, header in headers.items()]
@@ -110,7 +112,7 @@ def run_job(
         if not (all(filled) and (folder / _DOCTOR).is_file()):
             reports = _examine(run, traces, parts, job)
             for name, own in readers.items():
-                fill_store(folder / name, headers[name], parts, job.reading, own)
+                fill_store(folder / name, headers[name], reading, own)
             for name, report in reports.items():
                 write_json(folder / name, [asdict(check) for check in report.checks])
     stores = [Store.open(folder / name) for name in readers]
@@ -123,8 +125,8 @@ def run_job(
 
 def estimate_job(job: ReadingJob) -> Estimate:
     """What the job will cost; the model is loaded and reads a few of the texts."""
-    _, parts = _texts(job)
-    found = estimate(load_reader(job.named_model, job.reading.sites), parts, job.reading)
+    *_, reading = _texts(job)
+    found = estimate(load_reader(job.named_model, job.reading.sites), reading)
     return found.twice() if job.twins else found
 
 
@@ -240,10 +242,11 @@ def _engine(job: ReadingJob, name: EngineName, workers: int | None) -> Iterator[
     yield local_engine(load)
 
 
-def _texts(job: ReadingJob) -> tuple[list[Trace], list[TokenisedTrace]]:
+def _texts(job: ReadingJob) -> tuple[list[Trace], list[TokenisedTrace], Reading]:
     traces = gather(job.traces, job.named_model).traces
     pieces = tokenise_all(traces, job.traces, job.named_model)
     parts = [part for of_trace in pieces for part in of_trace]
     if not parts:
         raise DataError("traces", found="no text", expected="at least one")
-    return traces, parts
+    spans = planned_spans({trace.id: trace for trace in traces}, parts, job.reading)
+    return traces, parts, Reading.of(parts, job.reading, spans)

@@ -34,6 +34,9 @@ class PlacedSpan:
     starts_here: bool = True
     """False in a window that the span entered from an earlier one: `first` is then no onset."""
 
+    ends_here: bool = True
+    """False in a window that the span goes on behind: `stop` is then not its end."""
+
     continues: bool = False
     """True where an earlier span of the same label ends right before it, but for white space."""
 
@@ -78,7 +81,8 @@ def place_spans(
         first, stop = token_range(tokenised, start, end)
         if first < stop:
             here = int(tokenised.starts[first]) <= start
-            placed.append(PlacedSpan(span, first, stop, starts_here=here, continues=joined))
+            ends = int(tokenised.ends[stop - 1]) >= end
+            placed.append(PlacedSpan(span, first, stop, here, ends, continues=joined))
     if tokenizer is not None:
         verify_placed(trace, tokenised, placed, tokenizer)
     return placed
