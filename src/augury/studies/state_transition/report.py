@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from augury.report.page import page, write_page
 from augury.runs.folder import Run
 from augury.studies.state_transition.conclusion import Hypothesis, answers
 from augury.studies.state_transition.config import StateTransitionConfig
-from augury.studies.state_transition.facts import Facts, read_facts
+from augury.studies.state_transition.facts import Facts, keep, read_facts
 from augury.studies.state_transition.figures import FIGURES, draw
 
 __all__ = ["conclude", "make_report"]
@@ -35,6 +36,7 @@ def make_report(run: Run, config: StateTransitionConfig) -> dict[str, object]:
         _conditions(facts),
         _formats(facts),
         _steering(facts),
+        *_later(facts),
         Section("The config of this run", [Code(dump_yaml(config), "yaml")]),
     ]
     rendered = page(
@@ -88,8 +90,10 @@ def _limits(facts: Facts) -> Section:
 
 
 def _hypotheses(found: Sequence[Hypothesis]) -> Section:
-    rows = tuple((one.name, one.statement.partition(": ")[2], one.answer, one.why) for one in found)
-    return Section("Hypotheses", [Table(("", "hypothesis", "answer", "evidence"), rows)])
+    blocks: list[Paragraph | Bullets] = []
+    for one in found:
+        blocks += [Paragraph(f"{one.statement}: {one.answer}."), Bullets((one.why,))]
+    return Section("Hypotheses", blocks)
 
 
 def _generated(facts: Facts) -> Section:
@@ -266,7 +270,7 @@ def _steering(facts: Facts) -> Section:
             row["backtracking_rate"],
             row["effect"],
             row["accuracy"],
-            row["gates"],
+            _failed(row["gates"]),
         )
         for row in found["curve"]
     )
@@ -301,6 +305,54 @@ def _steering(facts: Facts) -> Section:
             ),
         ],
     )
+
+
+def _later(facts: Facts) -> list[Section]:
+    """What the later steps found, as far as they were taken."""
+    blocks: list[Paragraph | Table] = []
+    for step, name in (("subset-sweep", "part"), ("scale-sweep", "scale")):
+        path = facts.run.path / keep(step)
+        if path.is_file():
+            rows = tuple(
+                (
+                    row["subset_name"] if name == "part" else row["scale"],
+                    row["backtracking_rate"],
+                    row["change"],
+                    _range(row["low"], row["high"]),
+                    row["accuracy"],
+                    _failed(row["gates"]),
+                )
+                for row in json.loads(path.read_text(encoding="utf-8"))["rows"]
+            )
+            columns = (name, "rate", "change", "95 %", "accuracy", "gates")
+            blocks.append(Table(columns, rows, caption=f"{step}: while the model writes."))
+    path = facts.run.path / keep("continuation-ablation")
+    if path.is_file():
+        rows = tuple(
+            (
+                row["scale"],
+                row["event_rate"],
+                row["control_rate"],
+                row["specific"],
+                _range(row["low"], row["high"]),
+            )
+            for row in json.loads(path.read_text(encoding="utf-8"))["rows"]
+        )
+        blocks.append(
+            Table(
+                ("scale", "at events", "at controls", "specific change", "95 %"),
+                rows,
+                caption="continuation-ablation: from the deciding position on, how often a trigger "
+                f"comes within {facts.config.sweeps.continuation_tokens} tokens.",
+            )
+        )
+    return [Section("Parts, weaker ablations, continuations", blocks)] if blocks else []
+
+
+def _failed(told: str) -> str:
+    """Gates that failed, in a line."""
+    failed = [gate for gate in told.split("; ") if "FAILED" in gate]
+    return "; ".join(failed) if failed else "all pass"
 
 
 def _range(low: Any, high: Any) -> str | None:
