@@ -328,7 +328,7 @@ def _later(facts: Facts) -> list[Section]:
             blocks.append(Table(columns, rows, caption=f"{step}: while the model writes."))
     path = facts.run.path / keep("continuation-ablation")
     if path.is_file():
-        rows = tuple(
+        continued = tuple(
             (
                 row["scale"],
                 row["event_rate"],
@@ -341,7 +341,7 @@ def _later(facts: Facts) -> list[Section]:
         blocks.append(
             Table(
                 ("scale", "at events", "at controls", "specific change", "95 %"),
-                rows,
+                continued,
                 caption="continuation-ablation: from the deciding position on, how often a trigger "
                 f"comes within {facts.config.sweeps.continuation_tokens} tokens.",
             )
