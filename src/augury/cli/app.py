@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from augury import __version__
-from augury.cli import deferrals, doctor, evaluate, organism, probes, reading, run, store, view
+from augury.cli import (
+    deferrals,
+    doctor,
+    evaluate,
+    organism,
+    probes,
+    reading,
+    run,
+    state_transition,
+    store,
+    view,
+)
 from augury.errors import AuguryError
 from augury.runs.progress import printable
 
@@ -34,6 +45,7 @@ app.command("view")(view.command)
 app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")
 app.add_typer(store.app, name="store")
+app.add_typer(state_transition.app, name="state-transition")
 
 
 def _version(wanted: bool) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from augury.models.blocks import text_config
 
-__all__ = ["growing_cache", "keep_rows"]
+__all__ = ["branched", "growing_cache", "keep_rows"]
 
 _ROOM = 64
 
@@ -44,6 +45,9 @@ class _GrowingLayer(DynamicLayer):
         self.keys, self.values = self.keys[rows], self.values[rows]
 
 
+_SHAREABLE = (_GrowingLayer, DynamicLayer, DynamicSlidingWindowLayer)
+
+
 def growing_cache(config: Any) -> DynamicCache:
     """An empty cache for a model of this config.
 
@@ -64,6 +68,20 @@ def keep_rows(cache: DynamicCache, rows: torch.Tensor) -> None:
             layer.keep(rows)
         else:
             layer.batch_select_indices(rows)
+
+
+def branched(cache: DynamicCache) -> DynamicCache:
+    """A cache that goes on from the same states without changing what `cache` holds.
+
+    States are shared, not copied: two branches must not be fed in turns.
+    """
+    other = copy.copy(cache)
+    other.layers = [
+        # These write behind what they hold, or into new tensors; others write where they stand.
+        copy.copy(layer) if type(layer) in _SHAREABLE else copy.deepcopy(layer)
+        for layer in cache.layers
+    ]
+    return other
 
 
 def _room(states: torch.Tensor, stop: int) -> torch.Tensor:

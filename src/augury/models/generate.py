@@ -1,27 +1,26 @@
-"""Sample continuations. What a prompt gets depends on the seed and its index, not on its batch.
+"""Sample continuations. What a prompt gets depends on the seed and its key, not on its batch.
 
 Every draw is the inverse of the cumulative distribution at a uniform number that a counter-based
-generator (Philox) yields for (seed, prompt index, step). Batches may be cut, sorted and compacted
-freely. What remains is floating-point noise: matrix products of another batch shape differ in their
-last bits, which moves about one draw in 10^5 to 10^6 over a boundary. The same call on the same
-machine repeats exactly.
+generator (Philox) yields for (seed, key of the prompt, step). Batches may be cut, sorted and
+compacted freely. What remains is floating-point noise: matrix products of another batch shape
+differ in their last bits, which moves about one draw in 10^5 to 10^6 over a boundary. The same call
+on the same machine repeats exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from transformers.cache_utils import DynamicCache
 
 from augury.config import Config
-from augury.errors import CheckFailed, DataError
-from augury.models.cache import growing_cache, keep_rows
+from augury.errors import CheckFailed, DataError, UsageError
 from augury.models.load import LoadedModel
+from augury.models.running import Running
 
 __all__ = ["Generation", "Sampling", "logits_along", "sample", "stop_ids"]
 
@@ -42,7 +41,7 @@ class Sampling(Config):
     """Stop a continuation after this many tokens."""
 
     seed: int = Field(default=0, ge=0)
-    """With the index of a prompt it decides every draw for that prompt."""
+    """With the key of a prompt it decides every draw for that prompt."""
 
     batch_tokens: int = Field(default=65536, ge=1)
     """At most this many tokens at once, prompts and new tokens together."""
@@ -72,7 +71,11 @@ def stop_ids(loaded: LoadedModel) -> frozenset[int]:
 
 @torch.no_grad()
 def sample(
-    loaded: LoadedModel, prompts: Sequence[Sequence[int]], *, settings: Sampling
+    loaded: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    settings: Sampling,
+    keys: Sequence[int] | None = None,
 ) -> list[Generation]:
     """Continue every prompt.
 
@@ -80,12 +83,16 @@ def sample(
         loaded: A model with its head.
         prompts: Token ids, BOS included where the model wants one. Never text.
         settings: How to draw, and for how long.
+        keys: What tells the draws of one prompt from those of another, each from 0 to 2**64 - 1;
+            its place in `prompts` where none is given. Equal keys draw at equal numbers, so the
+            same key under another edit of the model is a paired sample.
 
     Returns:
         One continuation per prompt, in the order of `prompts`.
 
     Raises:
         DataError: A prompt is empty or fills the context.
+        UsageError: Not one key per prompt.
         CheckFailed: The model gave a logit that is not a number.
     """
     for index, prompt in enumerate(prompts):
@@ -96,10 +103,18 @@ def sample(
                 expected=f"1 to {loaded.context - 1}, so that something can be added",
                 fix="shorten or drop it",
             )
+    keys = range(len(prompts)) if keys is None else keys
+    if len(keys) != len(prompts):
+        raise UsageError(
+            "keys", found=f"{len(keys)} for {len(prompts)} prompts", expected="as many"
+        )
     results: list[Generation | None] = [None] * len(prompts)
     stops = np.array(sorted(stop_ids(loaded)), dtype=np.int64)
     for batch in _batches([len(prompt) for prompt in prompts], settings):
-        for index, generation in _run_batch(loaded, prompts, batch, settings, stops):
+        chosen = [prompts[index] for index in batch]
+        drawn_by = [keys[index] for index in batch]
+        made = _run_batch(loaded, chosen, drawn_by, settings, stops)
+        for index, generation in zip(batch, made, strict=True):
             results[index] = generation
     return [result for result in results if result is not None]
 
@@ -118,7 +133,7 @@ def logits_along(
     Yields:
         Logits after the prompts, then after each forced token.
     """
-    running = _Running(loaded, list(prompts))
+    running = Running(loaded, list(prompts))
     yield running.next_logits()
     for tokens in np.array(forced, dtype=np.int64).T:
         running.append(tokens)
@@ -136,69 +151,23 @@ def _batches(lengths: Sequence[int], settings: Sampling) -> Iterable[list[int]]:
         start += size
 
 
-class _Running:
-    """The sequences of one batch that still run: left-padded ids, mask and cache."""
-
-    def __init__(self, loaded: LoadedModel, prompts: list[Sequence[int]]) -> None:
-        longest = max(map(len, prompts))
-        ids = np.zeros((len(prompts), longest), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = prompt
-            mask[row, longest - len(prompt) :] = 1
-        self.loaded = loaded
-        self.cache: DynamicCache = growing_cache(loaded.blocks.config)
-        self.mask = torch.from_numpy(mask).to(loaded.device)
-        self.positions = (self.mask.cumsum(1) - 1).clamp_min(0)
-        self.ids = torch.from_numpy(ids).to(loaded.device)
-        self.even = bool(mask.all())
-
-    def next_logits(self) -> torch.Tensor:
-        """Logits of the next token [sequence, vocabulary]."""
-        output: Any = self.loaded.blocks.decoder(
-            input_ids=self.ids,
-            # Without padding no mask is needed, and attention takes its fastest path.
-            attention_mask=None if self.even else self.mask,
-            position_ids=self.positions,
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        return self.loaded.blocks.logits(output.last_hidden_state[:, -1])
-
-    def append(self, tokens: np.ndarray) -> None:
-        """Feed these tokens next."""
-        self.ids = torch.from_numpy(tokens).to(self.loaded.device)[:, None]
-        self.positions = self.positions[:, -1:] + 1
-        self.mask = torch.cat([self.mask, torch.ones_like(self.ids)], dim=1)
-
-    def keep(self, rows: np.ndarray) -> None:
-        """Drop every other sequence."""
-        index = torch.from_numpy(rows).to(self.loaded.device)
-        keep_rows(self.cache, index)
-        self.ids, self.positions, self.mask = (
-            self.ids[index],
-            self.positions[index],
-            self.mask[index],
-        )
-
-
 def _run_batch(
     loaded: LoadedModel,
     prompts: Sequence[Sequence[int]],
-    batch: list[int],
+    keys: Sequence[int],
     settings: Sampling,
     stops: np.ndarray,
-) -> list[tuple[int, Generation]]:
-    running = _Running(loaded, [prompts[index] for index in batch])
+) -> list[Generation]:
+    running = Running(loaded, prompts)
     limit = np.array(
-        [min(settings.max_new_tokens, loaded.context - len(prompts[index])) for index in batch]
+        [min(settings.max_new_tokens, loaded.context - len(prompt)) for prompt in prompts]
     )
     steps = int(limit.max())
-    uniforms = np.stack([_uniforms(settings.seed, index, steps) for index in batch])
-    new = np.full((len(batch), steps), -1, dtype=np.int64)
-    stopped = np.zeros(len(batch), dtype=bool)
-    rows = np.arange(len(batch))
-    alive = np.ones(len(batch), dtype=bool)
+    uniforms = np.stack([_uniforms(settings.seed, key, steps) for key in keys])
+    new = np.full((len(prompts), steps), -1, dtype=np.int64)
+    stopped = np.zeros(len(prompts), dtype=bool)
+    rows = np.arange(len(prompts))
+    alive = np.ones(len(prompts), dtype=bool)
     for step in range(steps):
         tokens = _draw(running.next_logits(), uniforms[rows, step], settings)
         ended = np.isin(tokens, stops)
@@ -215,13 +184,13 @@ def _run_batch(
             running.keep(np.flatnonzero(left))
             rows = rows[left]
     return [
-        (index, Generation(ids[ids >= 0].tolist(), "stop" if ended else "length"))
-        for index, ids, ended in zip(batch, new, stopped, strict=True)
+        Generation(ids[ids >= 0].tolist(), "stop" if ended else "length")
+        for ids, ended in zip(new, stopped, strict=True)
     ]
 
 
-def _uniforms(seed: int, index: int, steps: int) -> np.ndarray:
-    return np.random.Generator(np.random.Philox(key=[seed, index])).random(steps)
+def _uniforms(seed: int, key: int, steps: int) -> np.ndarray:
+    return np.random.Generator(np.random.Philox(key=[seed, key])).random(steps)
 
 
 def _draw(logits: torch.Tensor, uniforms: np.ndarray, settings: Sampling) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Reading states while a model runs. The only file that registers hooks.
+"""Reading and rewriting states while a model runs. The only file that registers hooks.
 
-`capture` is the only way in. Its hooks never change a value, are all removed when it ends or when
-its set-up fails, and every forward pass proves that each of them fired exactly once. Queries and
-keys are no module's output; they are seen on their way to the model's kernel (`attention`).
+`capture` and `rewrite` are the only ways in. Hooks of `capture` never change a value, and every
+forward pass proves that each of them fired exactly once. All hooks are removed when the block ends
+or when its set-up fails. Queries and keys are no module's output; they are seen on their way to the
+model's kernel (`attention`), and cannot be rewritten.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from augury.models.attention import Seen, watched_attention
 from augury.models.blocks import Blocks
 from augury.models.sites import parse_site, sites_in_order
 
-__all__ = ["Capture", "OnValue", "capture"]
+__all__ = ["Capture", "OnValue", "Rewriter", "capture", "rewrite"]
 
 OnValue = Callable[[str, torch.Tensor], None]
 """Called inside the forward pass with a site and its states [sequence, token, hidden]."""
+
+Rewriter = Callable[[str, torch.Tensor], torch.Tensor]
+"""Given a site and its states [sequence, token, hidden], gives what the model goes on with."""
 
 _ATTENTION = ("query", "key")
 
@@ -115,6 +119,35 @@ def capture(
         yield session
 
 
+@contextmanager
+def rewrite(blocks: Blocks, sites: Sequence[str], rewriter: Rewriter) -> Iterator[None]:
+    """Put other states in the place of those of `sites`, in every forward pass inside the block.
+
+    A `capture` inside the block reads the new states.
+
+    Args:
+        blocks: The model.
+        sites: `embed`, `attn.I`, `mlp.I`, `resid.I` or `final`; valid for this model.
+        rewriter: Gives new states of the same shape and type. It must not write into the old ones.
+
+    Raises:
+        ConfigError: A site that this model does not have, or that cannot be rewritten. No hook is
+            left behind.
+    """
+    ordered = sites_in_order(sites, depth=len(blocks.layers))
+    fixed = [site for site in ordered if parse_site(site).kind in (*_ATTENTION, "logits")]
+    if fixed:
+        raise ConfigError(
+            f"site {fixed[0]!r}",
+            found="no output of a module",
+            expected="embed, attn.I, mlp.I, resid.I or final",
+        )
+    with ExitStack() as stack:
+        for site in ordered:
+            stack.callback(_register_rewriter(blocks, site, rewriter).remove)
+        yield
+
+
 def _head_reader(
     sites: frozenset[str], session: Capture, on_value: OnValue
 ) -> Callable[[Seen], None]:
@@ -140,8 +173,6 @@ def _fix(sites: Iterable[str]) -> str:
 
 
 def _register(blocks: Blocks, site: str, session: Capture, on_value: OnValue) -> RemovableHandle:
-    name = parse_site(site)
-
     def take(value: torch.Tensor) -> None:
         on_value(site, value)
         session.fired(site)
@@ -152,6 +183,28 @@ def _register(blocks: Blocks, site: str, session: Capture, on_value: OnValue) ->
     def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         take(output[0] if isinstance(output, tuple) else output)
 
+    return _hook(blocks, site, before, after)
+
+
+def _register_rewriter(blocks: Blocks, site: str, rewriter: Rewriter) -> RemovableHandle:
+    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (rewriter(site, args[0]), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": rewriter(site, kwargs["hidden_states"])}
+
+    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (rewriter(site, output[0]), *output[1:])
+        return rewriter(site, output)
+
+    return _hook(blocks, site, before, after)
+
+
+def _hook(
+    blocks: Blocks, site: str, before: Callable[..., Any], after: Callable[..., Any]
+) -> RemovableHandle:
+    """Register `before` where the site is an input (`embed`), else `after` at its module."""
+    name = parse_site(site)
     if name.block is None:
         if name.kind == "embed":
             return blocks.layers[0].register_forward_pre_hook(before, with_kwargs=True)

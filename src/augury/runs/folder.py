@@ -37,6 +37,8 @@ __all__ = [
     "create_run",
     "list_runs",
     "open_run",
+    "pin_run",
+    "pinned_run",
     "record",
     "stored_config_text",
     "stored_facts",
@@ -44,6 +46,7 @@ __all__ = [
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _COUNTER = ".counter"
+_PINNED = ".pinned"
 _SECONDS_TO_CREATE = 10.0
 
 
@@ -175,6 +178,28 @@ def list_runs(root: Path, study: str) -> list[Run]:
     runs = [Run(path) for path in folder.iterdir() if not is_temporary(path)]
     complete = [run for run in runs if run.facts_path.is_file()]
     return sorted(complete, key=lambda run: (int(stored_facts(run).get("number", 0)), run.name))
+
+
+def pin_run(root: Path, study: str, run: Run) -> None:
+    """Make `run` the one that steps of its study work on where no other is named."""
+    write_text(root / study / _PINNED, f"{run.name}\n")
+
+
+def pinned_run(root: Path, study: str) -> str:
+    """Name of the pinned run.
+
+    Raises:
+        MissingInput: None is pinned.
+    """
+    path = root / study / _PINNED
+    if not path.is_file():
+        raise MissingInput(
+            f"pinned run of {study}",
+            found=f"none in {root / study}",
+            expected="a run that init-run created",
+            fix="run init-run first, or name a run with --run",
+        )
+    return _read(path).strip()
 
 
 def stored_config_text(run: Run) -> str:

@@ -16,6 +16,7 @@ __all__ = ["STUDIES", "find_study", "study_of"]
 STUDIES = {
     "backtracking-lag": "augury.studies.backtracking_lag.study",
     "next-token": "augury.studies.next_token.study",
+    "state-transition": "augury.studies.state_transition.study",
 }
 
 
