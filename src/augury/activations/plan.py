@@ -25,8 +25,8 @@ class ReadingPlan(Config):
     """What to keep: the tokens of the completion, those of the prompt too, or chosen spans."""
 
     labels: tuple[str, ...] = ()
-    """For `rows: spans`, which of the spans that the traces carry; `sentence` is every sentence of
-    the completion where a trace marks none itself. A named position is a span of its token."""
+    """Which of the spans that the traces carry, where rows are spans; `sentence` is every sentence
+    of the completion where a trace marks none itself. A named position is a span of its token."""
 
     pooling: Literal["tokens", "last", "mean", "max", "first"] = "tokens"
     """How a span becomes rows: each of its tokens, once; or one row, reduced on the device: its
