@@ -1,9 +1,15 @@
-"""How well a predictor that knows the truth would score against labels that were measured with error.
+"""How far a score against measured importances can go, and how far one goes that knows only noise.
 
-Each sentence's true importance is drawn from what its measurement leaves possible (normal, shrunk
-towards the problem's mean by the share of its spread that is error), measured once more with the
-same error, labelled, and predicted by the truth. No predictor can be expected to score above this
-for long; what is missing up to 1 is noise of the rollouts, not the fault of a probe.
+A sentence's measured importance is its true one plus the error of finite many rollouts. Two
+predictors that no probe can be, on labels that are measured anew in every draw:
+
+- *told the truth*: knows the true importance, and how precisely it is measured. The ceiling.
+- *told the error*: knows only how precisely it is measured. Large errors make large measured
+  values, so whatever foretells the error (an early sentence, an open question) foretells anchors,
+  and is no sign of importance.
+
+The truth is drawn from what the measurement leaves possible: normal, shrunk towards the problem's
+mean by the share of its spread that is error.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from augury.evaluate.metrics import average_precision
 from augury.evaluate.rank_metrics import NumberRows, Spearman
@@ -28,14 +35,17 @@ class Ceiling:
     reliability: float | None
     """Share of the variance of measured values within the problem that is not error, in [0, 1]."""
 
-    average_precision: float | None
-    """Of the true size, against measured anchors."""
+    anchor_binary: float | None
+    """Average precision of the one that is told the truth, against measured anchors."""
 
-    spearman_abs: float | None
-    """Of the true size, against the measured size."""
+    importance_abs: float | None
+    """Its rank correlation with the measured size."""
 
-    spearman_signed: float | None
-    """Of the true value, against the measured value."""
+    importance_signed: float | None
+    """Its rank correlation with the measured value."""
+
+    error_alone: float | None
+    """Average precision of the one that is told the error, against the anchors as they are."""
 
 
 def ceiling_of(of: Importance, *, percentile: float, draws: int = 100, seed: int = 0) -> Ceiling:
@@ -53,7 +63,7 @@ def ceiling_of(of: Importance, *, percentile: float, draws: int = 100, seed: int
     """
     known = np.isfinite(of.error) & (of.error > 0)
     if known.sum() < 3 or np.ptp(of.signed[known]) == 0:
-        return Ceiling(None, None, None, None)
+        return Ceiling(None, None, None, None, None)
     error = np.where(known, of.error, 0.0)
     mean, spread = _truth(of.signed[known], error[known])
     reliability = spread / (spread + float(np.mean(error[known] ** 2)))
@@ -64,8 +74,9 @@ def ceiling_of(of: Importance, *, percentile: float, draws: int = 100, seed: int
         noise, again = rng.normal(size=(2, len(error)))
         truth = mean + weight * (of.signed - mean) + np.sqrt(weight) * error * noise
         truth = np.where(known, truth, of.signed)
-        found.append(_scores(truth, truth + error * again, percentile))
-    return Ceiling(reliability, *_means(found))
+        found.append(_scores(truth, error, truth + error * again, percentile))
+    alone = average_precision(of.anchor, np.nan_to_num(of.blind_error)).value
+    return Ceiling(reliability, *_means(found), alone)
 
 
 def _truth(measured: RowScores, error: RowScores) -> tuple[float, float]:
@@ -77,11 +88,18 @@ def _truth(measured: RowScores, error: RowScores) -> tuple[float, float]:
     return mean, max(0.0, excess / float(scale))
 
 
-def _scores(truth: RowScores, measured: RowScores, percentile: float) -> tuple[float | None, ...]:
-    chosen, _ = anchors(np.abs(measured), percentile=percentile)
+def _scores(
+    truth: RowScores, error: RowScores, measured: RowScores, percentile: float
+) -> tuple[float | None, ...]:
+    chosen, threshold = anchors(np.abs(measured), percentile=percentile)
+    safe = np.maximum(error, 1e-9)
+    # Chance that a new measurement is an anchor, and its expected size: a folded normal.
+    chance = ndtr((-threshold - truth) / safe) + ndtr((truth - threshold) / safe)
+    size = safe * np.sqrt(2 / np.pi) * np.exp(-0.5 * (truth / safe) ** 2)
+    size = size + truth * (1 - 2 * ndtr(-truth / safe))
     return (
-        average_precision(chosen, np.abs(truth)).value,
-        _spearman(np.abs(truth), np.abs(measured)),
+        average_precision(chosen, chance).value,
+        _spearman(size, np.abs(measured)),
         _spearman(truth, measured),
     )
 

@@ -24,8 +24,8 @@ __all__ = [
     "PUBLISHED_SIGN",
     "Estimator",
     "Importance",
-    "anchors",
     "LabelRule",
+    "anchors",
     "label_sentences",
     "measurement_error",
 ]
@@ -61,6 +61,10 @@ class Importance:
     error: RowScores
     """Standard error of `signed`; nan where no counts are known."""
 
+    blind_error: RowScores
+    """The same if the sentence did not matter: from the numbers of rollouts and the accuracy of all
+    of them alone, so it knows nothing of the outcome; nan where nothing was measured."""
+
     anchor: Labels
     """True where |signed| is high for this problem, see `anchors`."""
 
@@ -88,7 +92,10 @@ def label_sentences(published: RowScores, counts: RolloutCounts, rule: LabelRule
     signed = np.asarray(published * PUBLISHED_SIGN[rule.estimator], dtype=np.float64)[kept]
     signed = signed + 0.0  # no negative zero
     chosen, threshold = anchors(np.abs(signed), percentile=rule.percentile)
-    return Importance(signed, measurement_error(counts, rule.estimator)[kept], chosen, threshold)
+    errors = (
+        measurement_error(counts, rule.estimator, blind=blind)[kept] for blind in (False, True)
+    )
+    return Importance(signed, *errors, chosen, threshold)
 
 
 def anchors(absolute: RowScores, *, percentile: float) -> tuple[Labels, float]:
@@ -112,13 +119,20 @@ def anchors(absolute: RowScores, *, percentile: float) -> tuple[Labels, float]:
     return chosen, float(absolute[chosen].min()) if chosen.any() else threshold
 
 
-def measurement_error(counts: RolloutCounts, estimator: Estimator) -> RowScores:
+def measurement_error(
+    counts: RolloutCounts, estimator: Estimator, *, blind: bool = False
+) -> RowScores:
     """Standard error of each importance; nan where nothing was measured, as at the last sentence.
 
     Two independent sets of rollouts: those of the next sentence, which keep this one, and those
     that write it anew, for `counterfactual` only the different ones. Shares are moved a little, so
     that 2 of 2 is not taken for certain: of all rollouts by half a one on each side (Jeffreys), of
     the different ones by one that is right as often as all are. Forced importances have no counts.
+
+    Args:
+        counts: Of the sentences of one problem.
+        estimator: Whose error.
+        blind: Take the different rollouts to be right as often as all are.
     """
     out = np.full(len(counts.rollouts), np.nan)
     if estimator == "forced":
@@ -128,6 +142,7 @@ def measurement_error(counts: RolloutCounts, estimator: Estimator) -> RowScores:
     anew = every
     if estimator == "counterfactual":
         among_different = (counts.different_right + among_all) / (counts.different + 1.0)
+        among_different = among_all if blind else among_different
         known = np.where(counts.different_right >= 0, counts.different, 0)
         anew = _variance(among_different, known)
     out[:-1] = np.sqrt(every[1:] + anew[:-1])

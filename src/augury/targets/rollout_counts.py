@@ -75,5 +75,5 @@ def counts_of_shares(
     return RolloutCounts(rollouts, right, unlike, np.append(hits, -1))
 
 
-def _is_whole(values: Float[np.ndarray, "..."]) -> np.ndarray:
+def _is_whole(values: Float[np.ndarray, ...]) -> np.ndarray:
     return np.asarray(np.abs(values - np.rint(values)) < _WHOLE)

@@ -32,6 +32,7 @@ __all__ = [
     "chunk_places",
     "problem_trace",
     "read_problem",
+    "read_resampled",
     "read_rollouts",
 ]
 
@@ -226,6 +227,26 @@ def read_rollouts(files: RolloutFiles, problem: int, chunk: int) -> list[Rollout
                 correct=take(record, "is_correct", bool, where),
             )
         )
+    return found
+
+
+def read_resampled(files: RolloutFiles, problem: int) -> dict[int, list[str]]:
+    """The sentences that rollouts wrote in place of each sentence, by its number.
+
+    Raises:
+        MissingInput: They were not kept.
+        DataError: The file is malformed; file and field are named.
+    """
+    path = files.path(problem, "chunks_resampled.json")
+    record = _object(_parsed(read_bytes(path, what="resampled sentences"), path), str(path))
+    found = {}
+    for key in record:
+        sentences = take(record, key, list, str(path))
+        if not key.isdecimal() or not all(isinstance(each, str) for each in sentences):
+            raise DataError(
+                f"{path}:{key}", found="something else", expected="a number with a list of texts"
+            )
+        found[int(key)] = sentences
     return found
 
 
