@@ -90,9 +90,9 @@ class GroupResult:
 def scores_within(
     values: np.ndarray, scores: RowScores, groups: RowGroups
 ) -> Float[np.ndarray, " group"]:
-    """Score of each group: average precision where values are bool, else Spearman; nan if undefined.
+    """Score of each group: average precision where values are bool, else Spearman.
 
-    Groups come in the order of their numbers. A constant score gets the group's share of positive
+    Nan where a group's values are all alike. Groups come in the order of their numbers. A constant score gets the group's share of positive
     rows, or 0.
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
@@ -107,7 +107,7 @@ def judge_within_groups(
     seed: int,
     alpha: float = 0.05,
 ) -> list[GroupResult]:
-    """Judge every cell, by the rule of `judge_grid` with means over groups in place of pooled scores.
+    """Judge every cell by the rule of `judge_grid`, means over groups in place of pooled scores.
 
     The null rotates values within their group, which keeps how neighbours hang together.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import sparse
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import KernelCenterer, StandardScaler
 
 from augury.errors import DataError
@@ -45,20 +46,29 @@ def fit_number_features(
         twice = int((train & validation).sum())
         found = f"{features.shape[0]} rows for {len(values)} values, {twice} on two sides"
         raise DataError("features", found=found, expected="the same rows, none on two sides")
-    if isinstance(features, np.ndarray):
-        features = StandardScaler().fit(features[train]).transform(features)
-    at = np.flatnonzero(train)
-    # By inner products: there are fewer rows than words, and all columns share one solution.
-    product = features @ features[at].T
-    product = product.toarray() if sparse.issparse(product) else np.asarray(product)
-    product = KernelCenterer().fit(product[at]).transform(product)
-    mean = values[at].mean(axis=0)
-    fits = [KernelRidge(alpha=each, kernel="precomputed") for each in _STRENGTHS]
-    fitted = [fit.fit(product[at], values[at] - mean).predict(product) for fit in fits]
-    tried = np.stack([each.reshape(values.shape) + mean for each in fitted])
+    fit = _dense if isinstance(features, np.ndarray) else _sparse
+    tried = fit(features, values, np.flatnonzero(train))
     quality = [_correlation(one[validation], values[validation]) for one in tried]
     best = np.argmax(np.stack(quality), axis=0)
     return np.asarray(tried[best, :, np.arange(values.shape[1])].T)
+
+
+def _dense(features: np.ndarray, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Predictions [strength, row, column]."""
+    scaled = StandardScaler().fit(features[train]).transform(features)
+    fits = [Ridge(alpha=strength).fit(scaled[train], values[train]) for strength in _STRENGTHS]
+    return np.stack([fit.predict(scaled).reshape(values.shape) for fit in fits])
+
+
+def _sparse(features: sparse.csr_matrix, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The same by inner products of rows, of which there are fewer than words."""
+    product = (features @ features[train].T).toarray()
+    product = KernelCenterer().fit(product[train]).transform(product)
+    mean = values[train].mean(axis=0)
+    fits = [KernelRidge(alpha=strength, kernel="precomputed") for strength in _STRENGTHS]
+    for fit in fits:
+        fit.fit(product[train], values[train] - mean)
+    return np.stack([fit.predict(product).reshape(values.shape) + mean for fit in fits])
 
 
 def _correlation(

@@ -12,6 +12,7 @@ __all__ = ["STUDIES", "find_study"]
 
 STUDIES = {
     "backtracking-lag": "augury.studies.backtracking_lag.study",
+    "thought-anchors": "augury.studies.thought_anchors.study",
 }
 
 

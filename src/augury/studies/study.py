@@ -50,6 +50,9 @@ class Study(Generic[C]):
     """Judge the saved scores again without a model, and compare with the stored results; None where
     a study saves no scores."""
 
+    failures: Callable[[Run], Sequence[str]] | None = None
+    """What a finished run left out, and why; None where a study leaves nothing out."""
+
     default: str = "organism"
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""
 

@@ -96,7 +96,7 @@ def published_agreement(problems: Sequence[RolloutProblem]) -> list[Agreement]:
 
 def resampled_agreement(files: RolloutFiles, problems: Sequence[RolloutProblem]) -> list[Agreement]:
     """Compare the published spread of resampled sentences with those sentences, where kept."""
-    exact, bounded, outside = [], 0, 0
+    exact, bounded, outside, ends = [], 0, 0, 0
     for problem in problems:
         try:
             kept = read_resampled(files, problem.id)
@@ -104,7 +104,11 @@ def resampled_agreement(files: RolloutFiles, problems: Sequence[RolloutProblem])
             continue
         columns = _columns(problem)
         rollouts = counts_of_shares(*columns[:4]).rollouts
+        last = len(problem.chunks) - 1
         for number, sentences in kept.items():
+            if number == last:
+                ends += 1
+                continue
             told, distinct = columns[2][number], len(set(sentences))
             if rollouts[number] == len(sentences):
                 exact.append(told - (1 - distinct / len(sentences)))
@@ -125,6 +129,7 @@ def resampled_agreement(files: RolloutFiles, problems: Sequence[RolloutProblem])
             bounded,
             bounded - outside,
             0.0,
+            f"not compared: {ends} last sentence(s), for which 0 is published whatever was resampled",
         ),
     ]
 

@@ -27,7 +27,6 @@ __all__ = [
     "fit_ladder",
     "read_folds",
     "shuffled_excess",
-    "values_of",
 ]
 
 PREDICTIONS, SHUFFLED = "results/predictions.parquet", "data/shuffled.parquet"
@@ -58,11 +57,6 @@ def column_of(target: Target, rung: str) -> str:
     return f"{target}:{rung}"
 
 
-def values_of(table: pl.DataFrame, target: Target) -> np.ndarray:
-    """The target of each row: bool for anchors, else float."""
-    return table[target].to_numpy()
-
-
 def read_folds(run: Run, table: pl.DataFrame) -> list[Fold]:
     """The folds of a run, by row."""
     stored = json.loads((run.path / FOLDS).read_text(encoding="utf-8"))
@@ -89,19 +83,28 @@ def fit_ladder(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
             pl.Series("fold", [f"fold {number}"] * len(held)),
             pl.Series("split", np.where(fold.test[held], "test", "validation")),
         ]
-        for target in config.labels.targets:
-            values = values_of(table, target)[:, None]
+        for targets in _fitted_together(config.labels.targets):
+            values = np.stack([table[target].to_numpy() for target in targets], axis=1)
             scores = climb(
                 features, values, train=fold.train, validation=fold.validation, seed=seed
             )
             columns += [
-                pl.Series(column_of(target, rung), scores[rung][held, 0]) for rung in LADDER
+                pl.Series(column_of(target, rung), scores[rung][held, n])
+                for n, target in enumerate(targets)
+                for rung in LADDER
             ]
         parts.append(part.with_columns(columns))
     write_bytes(run.path / PREDICTIONS, _parquet(pl.concat(parts)))
     excess = shuffled_excess(features, table, folds, draws=config.evaluation.shuffles, seed=seed)
     write_bytes(run.path / SHUFFLED, _parquet(pl.DataFrame(excess)))
     return {"folds": len(folds), "shuffles": config.evaluation.shuffles}
+
+
+def _fitted_together(targets: Sequence[Target]) -> list[list[Target]]:
+    """Targets of one type: all numbers share the work of a fit."""
+    labels: list[Target] = [target for target in targets if target == "anchor_binary"]
+    numbers: list[Target] = [target for target in targets if target != "anchor_binary"]
+    return [each for each in (labels, numbers) if each]
 
 
 def shuffled_excess(
