@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from augury import __version__
-from augury.cli import deferrals, doctor, evaluate, organism, probes, reading, run, store, view
+from augury.cli import (
+    anchors,
+    deferrals,
+    doctor,
+    evaluate,
+    organism,
+    probes,
+    reading,
+    run,
+    store,
+    view,
+)
 from augury.errors import AuguryError
 from augury.runs.progress import printable
 
@@ -30,6 +41,7 @@ app.command("doctor")(doctor.command)
 app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)
 app.command("view")(view.command)
+app.add_typer(anchors.app, name="anchors")
 app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")
 app.add_typer(store.app, name="store")

@@ -76,7 +76,8 @@ def ceiling_of(of: Importance, *, percentile: float, draws: int = 100, seed: int
         truth = np.where(known, truth, of.signed)
         found.append(_scores(truth, error, truth + error * again, percentile))
     alone = average_precision(of.anchor, np.nan_to_num(of.blind_error)).value
-    return Ceiling(reliability, *_means(found), alone)
+    anchor, size, signed = _means(found)
+    return Ceiling(reliability, anchor, size, signed, alone)
 
 
 def _truth(measured: RowScores, error: RowScores) -> tuple[float, float]:

@@ -92,8 +92,8 @@ def scores_within(
 ) -> Float[np.ndarray, " group"]:
     """Score of each group: average precision where values are bool, else Spearman.
 
-    Nan where a group's values are all alike. Groups come in the order of their numbers. A constant score gets the group's share of positive
-    rows, or 0.
+    Nan where a group's values are all alike. Groups come in the order of their numbers. A constant
+    score gets the group's share of positive rows, or 0.
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     return np.array([_reordered(values[at][None], scores[at])[0] for at in members])
@@ -247,7 +247,8 @@ def _drawn(own: np.ndarray, weights: Int[np.ndarray, "draw group"]) -> np.ndarra
     known = np.isfinite(own)
     total = weights[:, known].sum(axis=1)
     out = np.full(len(weights), np.nan)
-    return np.divide(weights[:, known] @ own[known], total, out=out, where=total > 0)
+    np.divide(weights[:, known] @ own[known], total, out=out, where=total > 0)
+    return out
 
 
 def _mean(own: np.ndarray) -> Score:

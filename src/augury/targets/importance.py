@@ -28,6 +28,7 @@ __all__ = [
     "anchors",
     "label_sentences",
     "measurement_error",
+    "noise_ratio",
 ]
 
 Estimator = Literal["counterfactual", "resampling", "forced"]
@@ -74,7 +75,7 @@ class Importance:
     @property
     def absolute(self) -> RowScores:
         """Size without direction."""
-        return np.abs(self.signed)
+        return np.asarray(np.abs(self.signed))
 
 
 def label_sentences(published: RowScores, counts: RolloutCounts, rule: LabelRule) -> Importance:
@@ -92,10 +93,10 @@ def label_sentences(published: RowScores, counts: RolloutCounts, rule: LabelRule
     signed = np.asarray(published * PUBLISHED_SIGN[rule.estimator], dtype=np.float64)[kept]
     signed = signed + 0.0  # no negative zero
     chosen, threshold = anchors(np.abs(signed), percentile=rule.percentile)
-    errors = (
-        measurement_error(counts, rule.estimator, blind=blind)[kept] for blind in (False, True)
+    error, blind = (
+        measurement_error(counts, rule.estimator, blind=each)[kept] for each in (False, True)
     )
-    return Importance(signed, *errors, chosen, threshold)
+    return Importance(signed, error, blind, chosen, threshold)
 
 
 def anchors(absolute: RowScores, *, percentile: float) -> tuple[Labels, float]:
@@ -149,7 +150,19 @@ def measurement_error(
     return out
 
 
+def noise_ratio(of: Importance) -> float | None:
+    """Mean square of the importances, each in units of its `blind_error`; None where none is known.
+
+    1 is what sentences that do not matter would give; above 1, some of them matter.
+    """
+    known = np.isfinite(of.blind_error) & (of.blind_error > 0)
+    if not known.any():
+        return None
+    return float(np.mean((of.signed[known] / of.blind_error[known]) ** 2))
+
+
 def _variance(share: RowScores, rollouts: Int[np.ndarray, " row"]) -> RowScores:
     """Of a share of so many rollouts; nan without one."""
     out = np.full(len(share), np.nan)
-    return np.divide(share * (1 - share), rollouts, out=out, where=rollouts > 0)
+    np.divide(share * (1 - share), rollouts, out=out, where=rollouts > 0)
+    return out

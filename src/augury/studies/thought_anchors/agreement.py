@@ -129,7 +129,7 @@ def resampled_agreement(files: RolloutFiles, problems: Sequence[RolloutProblem])
             bounded,
             bounded - outside,
             0.0,
-            f"not compared: {ends} last sentence(s), for which 0 is published whatever was resampled",
+            f"left out: {ends} last sentence(s), published as 0 whatever was resampled",
         ),
     ]
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from augury.evaluate.group_scores import GroupResult
+from augury.evaluate.group_scores import GroupLead, GroupResult
 from augury.evaluate.verdict import BEYOND_BASELINES, INSUFFICIENT
 
-__all__ = ["Conclusion", "conclude_target", "measured_well"]
+__all__ = ["Conclusion", "conclude_target", "measured_line", "measured_well"]
+
+_NOISY = 1.5
+"""Below this, at least two thirds of the mean square are error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +40,45 @@ def conclude_target(results: Sequence[GroupResult], target: str) -> Conclusion:
     last = beyond[-1]
     above = own[own.index(last) + 1 :]
     lines = [f"enough  {last.predictor}: {_score(last)}"]
-    for result in above:
-        lead = result.baselines[last.predictor]
-        held = lead.interval
-        spread = f" [{held.low:+.3f}, {held.high:+.3f}]" if held else ""
-        lines.append(f"above   {result.predictor}: {lead.difference:+.3f}{spread} over it")
+    told = [f"{r.predictor} {_lead(r.baselines[last.predictor])}" for r in above]
+    if told:
+        lines.append(f"more    adds nothing: {', '.join(told)}")
     headline = f"{target}: {last.predictor} is the bar that hidden states have to beat"
     return Conclusion(target, headline, tuple(lines))
+
+
+def measured_line(measured: Mapping[str, float | None]) -> str:
+    """What the labels are worth, in one line; empty where no error is known."""
+    alone, ratio = measured.get("error_alone"), measured.get("noise_ratio")
+    if alone is None or ratio is None:
+        return ""
+    worth = "hardly more than noise" if ratio < _NOISY else "more than noise"
+    return (
+        f"labels: {worth}: their mean square is {ratio:.2f} times what error alone would give, and "
+        f"who is told only each sentence's error has an average precision of {alone:.3f} on anchors"
+    )
 
 
 def measured_well(status: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     """Means over problems of how well labels are measured, by the name of the column."""
     read = [row for row in status if row["status"] == "ok"]
-    names = [name for name in read[0] if name.startswith(("ceiling", "error_alone", "reliability"))]
+    names = [
+        name
+        for name in read[0]
+        if name.startswith(("ceiling", "error_alone", "reliability", "noise"))
+    ]
     found: dict[str, float | None] = {}
     for name in names:
         values = [row[name] for row in read if row[name] is not None]
         found[name] = float(np.mean(values)) if values else None
     return found
+
+
+def _lead(lead: GroupLead) -> str:
+    if lead.difference is None:
+        return "not compared"
+    spread = f" [{lead.interval.low:+.3f}, {lead.interval.high:+.3f}]" if lead.interval else ""
+    return f"{lead.difference:+.3f}{spread}"
 
 
 def _score(result: GroupResult) -> str:

@@ -105,7 +105,8 @@ def _recalls(
     test: pl.DataFrame, config: ThoughtAnchorsConfig
 ) -> dict[tuple[str, str], float | None]:
     """Share of each problem's most important tenth among the highest tenth of scores."""
-    groups, found = test["trace"].to_numpy(), {}
+    groups = test["trace"].to_numpy()
+    found: dict[tuple[str, str], float | None] = {}
     for target in config.labels.targets:
         values = test[target].to_numpy().astype(np.float64)
         for rung in LADDER:

@@ -14,7 +14,12 @@ from augury.report.page import page, write_page
 from augury.report.tables import CellValue
 from augury.runs.folder import Run
 from augury.studies.openings import openings
-from augury.studies.thought_anchors.conclusion import Conclusion, conclude_target, measured_well
+from augury.studies.thought_anchors.conclusion import (
+    Conclusion,
+    conclude_target,
+    measured_line,
+    measured_well,
+)
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CSV, PLAN, SUMMARY, read_cells
 from augury.studies.thought_anchors.figures import FIGURES
@@ -41,6 +46,7 @@ def write_report(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     """Write `report.html` and `report.md`."""
     facts = _Facts(run, config)
     verdict = [line for c in facts.conclusions for line in (c.headline, *c.lines)]
+    verdict += [line] if (line := measured_line(facts.measured)) else []
     sections = [
         _limits(facts),
         _measured(facts),
@@ -67,12 +73,8 @@ def conclude(run: Run) -> Sequence[str]:
     lines = []
     for conclusion in facts.conclusions:
         lines += [f"verdict {conclusion.headline}", *(f"  {line}" for line in conclusion.lines)]
-    told, alone = (facts.measured.get(name) for name in ("ceiling_anchor_binary", "error_alone"))
-    if told is not None and alone is not None:
-        lines.append(
-            f"labels  told the truth, average precision {told:.3f}; told only how badly each "
-            f"sentence is measured, {alone:.3f}"
-        )
+    if line := measured_line(facts.measured):
+        lines.append(line)
     for wire in facts.summary["tripwires"]:
         if not wire["passed"]:
             lines.append(f"caution tripwire '{wire['name']}' failed: {wire['detail']}")
@@ -126,7 +128,10 @@ def _limits(facts: _Facts) -> Section:
 
 
 def _measured(facts: _Facts) -> Section:
-    rows = tuple(tuple(row.get(name) for name in _STATUS) for row in facts.sentences["status"])
+    rows = tuple(
+        (str(row["problem"]), *(row.get(name) for name in _STATUS if name != "problem"))
+        for row in facts.sentences["status"]
+    )
     alone = facts.measured.get("error_alone")
     blocks: list[Any] = []
     if alone is not None:
@@ -148,10 +153,11 @@ def _measured(facts: _Facts) -> Section:
     table = Table(
         tuple(_STATUS.values()),
         rows,
-        caption="Reliability: share of the variance within the problem that is not error. "
-        "Ceilings: what a predictor that knows the true importance and its error would reach "
-        "against labels that are measured anew (average precision, then rank correlations of size "
-        f"and of signed value). All columns: {PROBLEMS}.",
+        caption="from: smallest importance of an anchor. noise ratio: mean square of the measured "
+        "importances over that of their errors; 1 is what sentences that do not matter would give. "
+        "ceiling: average precision of a predictor that knows the true importance and its error, "
+        "against labels that are measured anew. error alone: of one that is told only the error. "
+        f"All columns: {PROBLEMS}.",
     )
     along = FigureRef(FIGURES[2][0], FIGURES[2][1])
     return Section("How well the labels are measured", [*blocks, along, table])
@@ -164,11 +170,8 @@ _STATUS = {
     "anchors": "anchors",
     "threshold": "from",
     "exactly_zero": "exactly 0",
-    "median_error": "median error",
-    "reliability": "reliability",
-    "ceiling_anchor_binary": "ceiling: anchors",
-    "ceiling_importance_abs": "size",
-    "ceiling_importance_signed": "signed",
+    "noise_ratio": "noise ratio",
+    "ceiling_anchor_binary": "ceiling",
     "error_alone": "error alone",
 }
 """Columns of the status table, with their headings."""
@@ -180,22 +183,12 @@ def _ladder(facts: _Facts) -> Section:
         own = [result for result in facts.results if result.target == target]
         blocks.append(
             Table(
-                (
-                    "rung",
-                    own[0].metric,
-                    "95 %",
-                    "top tenth",
-                    "best below",
-                    "lead",
-                    "95 %",
-                    "p",
-                    "verdict",
-                ),
+                ("rung", own[0].metric, "95 %", "top tenth", "lead", "p", "verdict"),
                 tuple(_ladder_row(result, facts) for result in own),
                 caption=f"{target}. {_MEANING[target]} Mean within {own[0].groups} problems, each "
-                "scored by what was fitted without it; every rung is compared with all below it. p: "
-                "labels rotated within their problem, corrected for all rungs and targets; "
-                f"one-sided. All columns: {CSV}.",
+                "scored by what was fitted without it. lead: over the best rung below. p: labels "
+                "rotated within their problem, corrected for all rungs and targets; one-sided. "
+                f"All columns: {CSV}.",
             )
         )
     blocks.append(FigureRef(FIGURES[1][0], FIGURES[1][1]))
@@ -210,15 +203,14 @@ _MEANING = {
 
 
 def _ladder_row(result: GroupResult, facts: _Facts) -> tuple[CellValue, ...]:
-    lead = result.baselines[result.best_baseline] if result.best_baseline else None
+    best = result.best_baseline
+    lead = result.baselines[best].difference if best else None
     return (
         result.predictor,
         result.score.value,
         _range(result.interval),
         facts.summary["top_recall"][f"{result.target}:{result.predictor}"],
-        result.best_baseline,
-        lead.difference if lead else None,
-        _range(lead.interval) if lead else None,
+        f"{lead:+.3f} over {best}" if lead is not None else None,
         result.p_corrected,
         result.verdict,
     )
@@ -255,9 +247,18 @@ def _deferral(facts: _Facts) -> Section:
                 f"Rung {facts.summary['chosen']}, the best on validation. Each fold's two "
                 f"thresholds come from its own validation problems, for {aim}."
             ),
+            Paragraph(
+                f"To call every sentence unimportant is wrong in {_anchors(facts):.1%} of them."
+            ),
             Table(("", "deferred", "accepted error", "rows"), rows, caption=f"By fold: {PLAN}."),
         ],
     )
+
+
+def _anchors(facts: _Facts) -> float:
+    """Share of anchors."""
+    read = [row for row in facts.sentences["status"] if row["status"] == "ok"]
+    return float(sum(row["anchors"] for row in read) / sum(row["sentences"] for row in read))
 
 
 def _checks(facts: _Facts) -> Section:

@@ -18,7 +18,7 @@ from augury.runs.folder import Run
 from augury.runs.progress import say, track
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.targets.folds import assert_folds, k_folds, leave_one_group_out
-from augury.targets.importance import Importance, label_sentences
+from augury.targets.importance import Importance, label_sentences, noise_ratio
 from augury.targets.rollout_counts import counts_of_shares
 from augury.targets.splits import Split
 from augury.traces.chunks import cut_everywhere
@@ -177,6 +177,7 @@ def _status(
         "measured": len(known) / len(table),
         "median_error": float(np.median(known)) if len(known) else None,
         "cut_everywhere": int(table["prefix_cut_everywhere"].sum()),
+        "noise_ratio": noise_ratio(of),
         "reliability": ceiling.reliability,
         "ceiling_anchor_binary": ceiling.anchor_binary,
         "ceiling_importance_abs": ceiling.importance_abs,
