@@ -33,7 +33,7 @@ def write_problem(
             differs = bool(rng.random() < 0.4)
             right = bool(rng.random() < 0.6 - effect * (differs and n == 3))
             answer = "" if rng.random() < 0.05 else ("7" if right else "8")
-            prefix = " ".join(texts[:n] + [text]).replace(text, "").strip()
+            prefix = " ".join([*texts[:n], text]).replace(text, "").strip()
             own.append(
                 {
                     "chunk_removed": text,

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.rollout_tree import same_text
 
 from augury.targets.rollout_importance import from_rollouts, prefix_cut
 from augury.traces.sources.math_rollouts import Rollout
-from tests.rollout_tree import same_text
 
 
 def rollout(resampled: str, correct: bool, answer: str = "7", prefix: str = "") -> Rollout:

@@ -1,8 +1,9 @@
 """The counts behind published shares: how many rollouts there were, and how many were right.
 
 Shares are published, counts are not, and an importance without its counts has no measurement
-error. A share of n rollouts is a whole number of n-ths, and four shares rest on the same rollouts,
-so n can be told: it is the largest number that makes all of them whole.
+error. A share of n rollouts is a whole number of n-ths, and three shares rest on the same rollouts,
+and a fourth on some of them, so n can be told: it is the largest number that makes all of them
+whole, or the first three where none does.
 """
 
 from __future__ import annotations
@@ -59,15 +60,18 @@ def counts_of_shares(
     """
     n = np.arange(1, most + 1)
     whole = np.ones((len(accuracy), most), dtype=bool)
-    for share in (accuracy, different, overdetermined):
-        whole &= _is_whole(share[:, None] * n)
+    for each in (accuracy, different, overdetermined):
+        whole &= _is_whole(each[:, None] * n)
+    share = np.append(counterfactual[:-1] + accuracy[1:], 0.0)
+    fitting = whole & _is_whole(share[:, None] * np.rint(different[:, None] * n))
+    whole = np.where(fitting.any(axis=1, keepdims=True), fitting, whole)
     rollouts = np.where(whole.any(axis=1), most - whole[:, ::-1].argmax(axis=1), -1)
     known = rollouts > 0
     right, unlike = (
-        np.where(known, np.rint(share * rollouts), -1).astype(np.int64)
-        for share in (accuracy, different)
+        np.where(known, np.rint(each * rollouts), -1).astype(np.int64)
+        for each in (accuracy, different)
     )
-    among = (counterfactual[:-1] + accuracy[1:]) * unlike[:-1]
+    among = share[:-1] * unlike[:-1]
     # Without a different rollout the published value is 0 by definition, and there is no share.
     fits = _is_whole(among) & (unlike[:-1] > 0) & (among >= -_WHOLE)
     none = (unlike[:-1] == 0) & (counterfactual[:-1] == 0)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.rollout_tree import MODEL, SPLIT, change, write_problem
 
 from augury.errors import ConfigError, DataError, MissingInput
 from augury.traces.sources.math_rollouts import (
@@ -15,7 +16,6 @@ from augury.traces.sources.math_rollouts import (
     read_rollouts,
 )
 from augury.traces.sources.rollout_files import FolderRollouts, HubRollouts, Setting
-from tests.rollout_tree import MODEL, SPLIT, change, write_problem
 
 SETTING = Setting(MODEL, SPLIT)
 
@@ -129,10 +129,10 @@ def test_a_hub_revision_must_be_a_commit_and_names_stay_in_the_tree() -> None:
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(MissingInput, match="problem_330/problem.json"):
+    with pytest.raises(MissingInput, match=r"problem_330/problem\.json"):
         HubRollouts(SETTING, "0" * 40).path(330, "problem.json")
 
 
 def test_a_missing_setting_names_both_places(tmp_path: Path) -> None:
-    with pytest.raises(MissingInput, match="neither .*temperature_0.6.* nor tiny-model/correct"):
+    with pytest.raises(MissingInput, match=r"neither .*temperature_0.6.* nor tiny-model/correct"):
         FolderRollouts(tmp_path, SETTING).problem_ids()

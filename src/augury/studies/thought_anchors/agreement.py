@@ -80,7 +80,7 @@ def published_agreement(problems: Sequence[RolloutProblem]) -> list[Agreement]:
             "forced importance",
             "sums stay in [-1, 1]; its accuracies are not published",
             len(forced),
-            sum(abs(total) <= 1 + _SAME for total in forced),
+            sum(bool(abs(total) <= 1 + _SAME) for total in forced),
             max(0.0, max(map(abs, forced)) - 1),
         ),
         Agreement(

@@ -9,6 +9,7 @@ from typing import Any
 
 from augury.config import dump_yaml, load_config
 from augury.evaluate.group_scores import GroupResult
+from augury.evaluate.intervals import Interval
 from augury.report.blocks import Bullets, Callout, Code, FigureRef, Paragraph, Section, Table
 from augury.report.page import page, write_page
 from augury.report.tables import CellValue
@@ -183,7 +184,7 @@ def _ladder(facts: _Facts) -> Section:
         own = [result for result in facts.results if result.target == target]
         blocks.append(
             Table(
-                ("rung", own[0].metric, "95 %", "top tenth", "lead", "p", "verdict"),
+                ("rung", f"{own[0].metric} [95 %]", "top tenth", "lead", "p", "verdict"),
                 tuple(_ladder_row(result, facts) for result in own),
                 caption=f"{target}. {_MEANING[target]} Mean within {own[0].groups} problems, each "
                 "scored by what was fitted without it. lead: over the best rung below. p: labels "
@@ -207,8 +208,7 @@ def _ladder_row(result: GroupResult, facts: _Facts) -> tuple[CellValue, ...]:
     lead = result.baselines[best].difference if best else None
     return (
         result.predictor,
-        result.score.value,
-        _range(result.interval),
+        f"{result.score}{_range(result.interval)}",
         facts.summary["top_recall"][f"{result.target}:{result.predictor}"],
         f"{lead:+.3f} over {best}" if lead is not None else None,
         result.p_corrected,
@@ -216,10 +216,8 @@ def _ladder_row(result: GroupResult, facts: _Facts) -> tuple[CellValue, ...]:
     )
 
 
-def _range(interval: object) -> str | None:
-    if interval is None:
-        return None
-    return f"{interval.low:.3f} to {interval.high:.3f}"  # type: ignore[attr-defined]
+def _range(held: Interval | None) -> str:
+    return f" [{held.low:.3f}, {held.high:.3f}]" if held else ""
 
 
 def _places(facts: _Facts) -> Section:
