@@ -49,7 +49,7 @@ class Size:
     leaks: int
 
 
-FULL = Size(null=1000, position=200, planted=100, power=40, coverage=1000, leaks=50)
+FULL = Size(null=1000, position=200, planted=100, power=40, coverage=2000, leaks=50)
 QUICK = Size(null=40, position=16, planted=10, power=4, coverage=100, leaks=4)
 
 

@@ -90,6 +90,8 @@ def test_interval_and_bound_rest_on_the_effective_number_of_groups(make_world) -
     bound = flat.ap.value * np.expm1(simultaneous_lower(ratio, drawn, n_groups=n))[0]
     assert found["prevalence"].difference_low_simultaneous == bound
     lead, leads = probe.ap.value - flat.ap.value, probe.ap_draws - flat.ap_draws
-    right = interval(lead, leads, opened.test.positive_groups, effective=n)
+    left, groups = probe.ap_left - flat.ap_left, opened.test.positive_groups
+    right = interval(lead, leads, groups, effective=n, left=left)
     assert found["prevalence"].interval == right
-    assert right != interval(lead, leads, opened.test.positive_groups)
+    assert right != interval(lead, leads, groups, left=left)
+    assert right != interval(lead, leads, groups, effective=n)

@@ -188,8 +188,9 @@ def test_intervals_are_wider_where_a_few_traces_hold_most_events(make_world) -> 
     rows = split_rows(cell, TEST)
     draws = Resampler([rows.groups], draws=200, seed=seed).of(rows)
     n, effective = found.test.positive_groups, effective_groups(rows.labels, rows.groups)
-    assert found.interval == interval(draws.ap.value, draws.ap_draws, n, effective=effective)
+    ap = draws.ap.value, draws.ap_draws, n
+    assert found.interval == interval(*ap, effective=effective, left=draws.ap_left)
     assert found.auroc_interval == interval(
-        draws.auroc.value, draws.auroc_draws, n, effective=effective
+        draws.auroc.value, draws.auroc_draws, n, effective=effective, left=draws.auroc_left
     )
-    assert found.interval != interval(draws.ap.value, draws.ap_draws, n)
+    assert found.interval != interval(*ap, left=draws.ap_left)

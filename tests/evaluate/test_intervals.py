@@ -8,6 +8,8 @@ from augury.evaluate.intervals import (
     effective_groups,
     group_draws,
     interval,
+    jackknife_spread,
+    left_out,
     simultaneous_lower,
 )
 
@@ -43,6 +45,25 @@ def test_the_expanded_interval_is_wider_than_the_percentiles_and_tends_to_them()
     assert few.low < low - 0.2 and few.high > high + 0.2
     assert many.low == pytest.approx(low, abs=1e-3)
     assert many.high == pytest.approx(high, abs=1e-3)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = np.random.default_rng(0).normal(size=30)
+    left = left_out(30) @ values / 29
+    assert jackknife_spread(left) == pytest.approx(values.std(ddof=1) / np.sqrt(30))
+    assert jackknife_spread(np.append(left, np.nan)) == pytest.approx(jackknife_spread(left))
+
+
+def test_an_interval_reaches_as_far_as_the_larger_of_two_spreads() -> None:
+    draws = np.random.default_rng(0).normal(size=20_000)
+    spread = float(draws.std(ddof=1))
+    own = interval(0.0, draws, 30)
+    for ratio in (0.5, 1.0, 1.3):
+        left = np.array([1.0, -1.0] * 15)
+        left *= ratio * spread / jackknife_spread(left)
+        found = interval(0.0, draws, 30, left=left)
+        assert found.high / own.high == pytest.approx(max(1.0, ratio), rel=0.05)
+        assert found.low / own.low == pytest.approx(max(1.0, ratio), rel=0.05)
 
 
 @pytest.mark.parametrize("n_groups", [10, 20, 40])

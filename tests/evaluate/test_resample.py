@@ -7,7 +7,7 @@ import pytest
 
 from augury.evaluate import resample
 from augury.evaluate.cells import SplitRows
-from augury.evaluate.metrics import f1
+from augury.evaluate.metrics import auroc, average_precision, f1
 from augury.evaluate.resample import Resampler
 
 
@@ -52,3 +52,14 @@ def test_f1_draws_equal_f1_of_the_repeated_rows() -> None:
         assert value == pytest.approx(
             f1(rows.labels[at], rows.scores[at], threshold=at_a_score).value
         )
+
+
+def test_scores_without_a_group_are_those_of_the_other_groups() -> None:
+    rows = _rows(1)
+    found = Resampler([rows.groups], draws=2, seed=0).of(rows)
+    for number, group in enumerate(np.unique(rows.groups)):
+        kept = rows.groups != group
+        ap = average_precision(rows.labels[kept], rows.scores[kept]).value
+        area = auroc(rows.labels[kept], rows.scores[kept]).value
+        assert found.ap_left[number] == pytest.approx(ap, abs=1e-5)
+        assert found.auroc_left[number] == pytest.approx(area)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from typing import Annotated
 
 import typer
@@ -69,6 +70,8 @@ class _State:
 
 def main() -> None:
     """Run the command; every failure becomes one line on stderr and an exit code."""
+    # What a library will rename one day is for its developers.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|peft")
     try:
         app(standalone_mode=True)
     except AuguryError as error:

@@ -59,11 +59,15 @@ def _paired(probe: Resampled, baseline: Resampled, opened: OpenedCell) -> Baseli
     if value is None or baseline.ap.value is None:
         return BaselineResult(baseline.ap, baseline.auroc, None, None, None)
     lead = value - baseline.ap.value
+    left = None
+    if probe.ap_left is not None and baseline.ap_left is not None:
+        left = probe.ap_left - baseline.ap_left
     spread = interval(
         lead,
         probe.ap_draws - baseline.ap_draws,
         opened.test.positive_groups,
         effective=effective_groups(opened.rows.labels, opened.rows.groups),
+        left=left,
     )
     return BaselineResult(baseline.ap, baseline.auroc, lead, spread, None)
 

@@ -156,9 +156,12 @@ def _intervals(
     drawn = [probe.ap_draws, probe.auroc_draws]
     if opened.threshold.value is not None:
         drawn.append(resampler.f1(opened.rows, threshold=opened.threshold.value))
+    lefts = [probe.ap_left, probe.auroc_left, None]
     found = [
-        None if value is None else interval(value, draws, test.positive_groups, effective=effective)
-        for value, draws in zip(values, drawn, strict=False)
+        None
+        if value is None
+        else interval(value, draws, test.positive_groups, effective=effective, left=left)
+        for value, draws, left in zip(values, drawn, lefts, strict=False)
     ]
     ap, area, at_threshold = (*found, None)[:3]
     return ap, area, at_threshold

@@ -18,6 +18,8 @@ __all__ = [
     "effective_groups",
     "group_draws",
     "interval",
+    "jackknife_spread",
+    "left_out",
     "simultaneous_lower",
 ]
 
@@ -80,19 +82,22 @@ def interval(
     n_groups: int,
     *,
     effective: float | None = None,
+    left: Float[np.ndarray, " group"] | None = None,
     level: float = 0.95,
 ) -> Interval | None:
     """Expanded percentile interval (Hesterberg 2015, section 3.3) for groups of unequal weight.
 
     The percentiles are taken further out, at the normal probability of
     `sqrt(n / (n - 1)) * t[n - 1]`, because a bootstrap of n groups underestimates the spread by
-    sqrt((n - 1) / n) and knows the variance only from n values. Always contains `point`.
+    sqrt((n - 1) / n) and knows the variance only from n values; and further still where the
+    jackknife finds a larger spread than the bootstrap. Always contains `point`.
 
     Args:
         point: The score of the rows as they are.
         draws: The score of each draw; nan where a draw leaves it undefined.
         n_groups: Groups that carry the score (those with positive rows).
         effective: The n above, from `effective_groups`; `n_groups` where it is not given.
+        left: The score without each group, for the jackknife; nan where that is undefined.
         level: Nominal coverage, a share.
 
     Returns:
@@ -103,10 +108,26 @@ def interval(
         return None
     n = _at_least_two(n_groups if effective is None else effective)
     reach = np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - level) / 2)
+    spread = float(known.std(ddof=1))
+    if left is not None and spread > 0:
+        reach = reach * max(1.0, jackknife_spread(left) / spread)
     tail = float(ndtr(reach))
     low, high = np.quantile(known, [tail, 1 - tail])
     caution = n_groups < CAUTION_GROUPS
     return Interval(min(float(low), point), max(float(high), point), n_groups, level, caution)
+
+
+def left_out(n_groups: int) -> Float[np.ndarray, "group group"]:
+    """How often each group counts when one of them is left out, for `jackknife_spread`."""
+    return np.ones((n_groups, n_groups)) - np.eye(n_groups)
+
+
+def jackknife_spread(left: Float[np.ndarray, " group"]) -> float:
+    """Standard error of a score from its values without each group (Efron 1982)."""
+    known = left[np.isfinite(left)]
+    if len(known) < 2:
+        return 0.0
+    return float(np.sqrt((len(known) - 1) * known.var()))
 
 
 def simultaneous_lower(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from augury.evaluate.cells import SplitRows
 from augury.evaluate.counts import GroupCounts
-from augury.evaluate.intervals import group_draws
+from augury.evaluate.intervals import group_draws, left_out
 from augury.evaluate.metrics import auroc_of, average_precision_of
 from augury.evaluate.ranking import rank_rows
 from augury.evaluate.score import Score
@@ -20,6 +20,8 @@ from augury.shapes import RowGroups
 __all__ = ["Resampled", "Resampler"]
 
 _EDGES = 1024
+_MOST_LEFT_OUT = 200
+"""Groups beyond which bootstrap and jackknife hardly differ, and the jackknife would cost most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +39,12 @@ class Resampled:
 
     auroc_draws: Float[np.ndarray, " draw"]
     """AUROC of each draw; nan where undefined."""
+
+    ap_left: Float[np.ndarray, " group"] | None = None
+    """Average precision without each group; None where groups are so many that it adds nothing."""
+
+    auroc_left: Float[np.ndarray, " group"] | None = None
+    """AUROC without each group."""
 
 
 class Resampler:
@@ -91,4 +99,10 @@ class Resampler:
         if exact.value is not None:
             # Quantile edges lower every draw and the plain rows by nearly the same amount.
             drawn += exact.value - counts.average_precision(np.ones((1, size)))[0]
-        return Resampled(exact, auroc_of(ranking), drawn, counts.auroc(self._weights))
+        drawn_too = Resampled(exact, auroc_of(ranking), drawn, counts.auroc(self._weights))
+        if size > _MOST_LEFT_OUT:
+            return drawn_too
+        left = left_out(size)
+        return replace(
+            drawn_too, ap_left=counts.average_precision(left), auroc_left=counts.auroc(left)
+        )
