@@ -9,17 +9,18 @@ import polars as pl
 import pytest
 from tests.rollout_tree import MODEL, SPLIT, change, same_text, write_problem
 
-from augury.errors import CheckFailed, DataError
+from augury.cli.app import app
+from augury.errors import CheckFailed, DataError, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
-from augury.studies.thought_anchors.agreement import rollout_agreement
+from augury.studies.thought_anchors.agreement import published_agreement, rollout_agreement
 from augury.studies.thought_anchors.checks import check_spans, failures, verify, verify_labels
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CELLS, SUMMARY
 from augury.studies.thought_anchors.ladder import LADDER, Features, climb, sentence_features
 from augury.studies.thought_anchors.scores import PREDICTIONS, Fold, shuffled_excess
-from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES
+from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES, gather_problems
 from augury.studies.thought_anchors.study import STUDY
 from augury.studies.thought_anchors.wires import memory
 from augury.traces.sources.math_rollouts import read_problem
@@ -116,6 +117,20 @@ def test_changed_scores_do_not_judge_the_same(
     changed.write_parquet(copy.path / PREDICTIONS)
     with pytest.raises(CheckFailed, match="importance_abs, text"):
         verify(copy, done[1])
+
+
+def test_changed_files_run_the_study_again(
+    tree: Path, tmp_path: Path, done: tuple[Run, ThoughtAnchorsConfig]
+) -> None:
+    root = tmp_path / "rollouts"
+    shutil.copytree(Path(done[1].data.path or ""), root)
+    config = STUDY.read_config(None, overrides(root))
+    run = STUDY.start(tmp_path, config, "again")
+    STUDY.execute(run, config, only="sentences")
+    assert STUDY.plan(run, config)[0].status == "done"
+    change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
+    planned = STUDY.plan(run, config)[0]
+    assert planned.status == "to run" and "files.102" in planned.why
 
 
 def test_published_values_follow_from_the_rollouts(tree: Path) -> None:
@@ -233,3 +248,35 @@ def test_no_rung_reads_the_labels_of_its_test_problem() -> None:
         )
         for rung in LADDER:
             assert np.array_equal(first[rung], second[rung]), rung
+
+
+def test_every_config_of_the_study_loads() -> None:
+    paths = sorted(STUDY.default_config().parent.glob("*.yaml"))
+    assert len(paths) == 9
+    for path in paths:
+        config = STUDY.read_config(path, [])
+        assert path.stem == "laptop" or config.data.split.split("_")[0] in path.stem
+        assert ("pilot" in path.stem) == (config.data.limit == 3)
+
+
+def test_the_command_ends_with_three_where_a_problem_was_left_out(
+    done: tuple[Run, ThoughtAnchorsConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = done
+    arguments = ["run", "thought-anchors", "--run", run.name, "--runs", str(run.path.parents[1])]
+    with pytest.raises(PartialFailure, match="problem 105"):
+        app(arguments, standalone_mode=False)
+    assert "verdict anchor_binary" in capsys.readouterr().out
+
+
+def test_real_labels_follow_from_what_they_are_made_of(augury_data: Path) -> None:
+    config = STUDY.read_config(None, [f"data.path={augury_data / 'thought_anchors'}"])
+    rows = published_agreement(gather_problems(config.data).problems)
+    told = {(row.value, row.compared): row.agreeing for row in rows}
+    assert told["resampling importance", 1380] == 1380
+    assert told["counterfactual importance", 1183] == 1183
+    assert told["counterfactual importance", 197] == 197
+    assert told["prefix of the rollouts", 1390] == 1343
+    assert max(row.largest for row in rows) < 1e-9
+    lines = verify_labels(config.data)
+    assert any("left out: 1 last sentence" in line for line in lines)

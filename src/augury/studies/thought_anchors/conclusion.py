@@ -42,7 +42,7 @@ def conclude_target(results: Sequence[GroupResult], target: str) -> Conclusion:
     lines = [f"enough  {last.predictor}: {_score(last)}"]
     told = [f"{r.predictor} {_lead(r.baselines[last.predictor])}" for r in above]
     if told:
-        lines.append(f"more    adds nothing: {', '.join(told)}")
+        lines.append(f"more    not shown to add: {', '.join(told)}")
     headline = f"{target}: {last.predictor} is the bar that hidden states have to beat"
     return Conclusion(target, headline, tuple(lines))
 

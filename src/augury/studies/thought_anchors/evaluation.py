@@ -142,7 +142,8 @@ def _mean(values: np.ndarray) -> float | None:
 
 def _best_on_validation(every: pl.DataFrame, config: ThoughtAnchorsConfig) -> str:
     """The rung with the best mean score within validation problems, over all folds."""
-    target: Target = config.labels.targets[0]
+    targets = config.labels.targets
+    target: Target = "anchor_binary" if "anchor_binary" in targets else targets[0]
     held = every.filter(pl.col("split") == "validation")
     unit = held.select((pl.col("fold") + " " + pl.col("trace").cast(pl.String)).alias("unit"))
     groups = np.unique(unit["unit"].to_numpy(), return_inverse=True)[1]

@@ -25,6 +25,7 @@ from augury.traces.chunks import cut_everywhere
 from augury.traces.sources.math_rollouts import (
     RolloutProblem,
     chunk_places,
+    problem_digest,
     problem_trace,
     read_problem,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "SENTENCES",
     "TRACES",
     "Gathered",
+    "file_digests",
     "gather_problems",
     "make_sentences",
 ]
@@ -84,6 +86,24 @@ def gather_problems(config: DataConfig) -> Gathered:
             "data", found=f"none of {len(wanted)} problems could be read", expected="problems"
         )
     return Gathered(problems, skipped, traces)
+
+
+def file_digests(config: DataConfig) -> dict[str, str]:
+    """Hash of the files of each problem of a folder, so that a run notices when they change.
+
+    Empty for the hub, where the commit says it, and for a folder that is not there.
+    """
+    if config.source == "hub":
+        return {}
+    found = {}
+    try:
+        files = config.files()
+        for number in list(config.problems or files.problem_ids())[: config.limit]:
+            found[str(number)] = problem_digest(files, number)
+    except (DataError, MissingInput):
+        # the stage itself says what is wrong
+        return found
+    return found
 
 
 def make_sentences(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:

@@ -27,6 +27,12 @@ def _inputs(*names: str) -> Callable[[ThoughtAnchorsConfig], Mapping[str, object
     return parts
 
 
+def _sentence_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+    """The config, and what is in the files that it names."""
+    parts = _inputs("data", "labels", "folds", "evaluation")(config)
+    return {**parts, "files": sentences.file_digests(config.data)}
+
+
 STUDY: Study[ThoughtAnchorsConfig] = Study(
     name="thought-anchors",
     question="Which sentences of a solution will matter?",
@@ -35,7 +41,7 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
         Stage(
             "sentences",
             sentences.make_sentences,
-            _inputs("data", "labels", "folds", "evaluation"),
+            _sentence_inputs,
             outputs=(
                 sentences.TRACES,
                 sentences.SENTENCES,

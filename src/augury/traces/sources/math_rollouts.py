@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ __all__ = [
     "Rollout",
     "RolloutProblem",
     "chunk_places",
+    "problem_digest",
     "problem_trace",
     "read_problem",
     "read_resampled",
@@ -41,7 +42,7 @@ ESTIMATORS: tuple[Estimator, ...] = ("counterfactual", "resampling", "forced")
 SENTENCE = "sentence"
 """Label of the span of every chunk."""
 
-_LABELS, _SOLUTION, _PROBLEM = "chunks_labeled.json", "base_solution.json", "problem.json"
+_FILES = ("problem.json", "base_solution.json", "chunks_labeled.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +123,13 @@ def read_problem(files: RolloutFiles, problem: int) -> RolloutProblem:
         MissingInput: A file is missing.
         DataError: A file is malformed; file, row (from 0, as `chunk_idx`) and field are named.
     """
-    paths = [files.path(problem, name) for name in (_PROBLEM, _SOLUTION, _LABELS)]
+    paths = [files.path(problem, name) for name in _FILES]
     raw = [read_bytes(path, what="a file of math-rollouts") for path in paths]
     task, base = (_object(_parsed(d, p), str(p)) for d, p in zip(raw[:2], paths, strict=False))
     about, told, where = str(paths[0]), str(paths[1]), str(paths[2])
     rows = _parsed(raw[2], paths[2])
     if not isinstance(rows, list) or not rows:
         raise DataError(where, found=type(rows).__name__, expected="a list of sentences")
-    total = xxhash.xxh3_128()
-    for data in raw:
-        total.update(data)
     return RolloutProblem(
         id=problem,
         problem=text_of(task, "problem", about),
@@ -144,9 +142,19 @@ def read_problem(files: RolloutFiles, problem: int) -> RolloutProblem:
         correct=take(base, "is_correct", bool, told),
         chunks=tuple(_chunk(row, number, where) for number, row in enumerate(rows)),
         origin=Origin("math-rollouts", files.revision, files.setting.model),
-        digest=total.hexdigest(),
+        digest=_digest(raw),
         where=where,
     )
+
+
+def problem_digest(files: RolloutFiles, problem: int) -> str:
+    """`digest` of the problem, without parsing it.
+
+    Raises:
+        MissingInput: A file is missing.
+    """
+    paths = [files.path(problem, name) for name in _FILES]
+    return _digest([read_bytes(path, what="a file of math-rollouts") for path in paths])
 
 
 def chunk_places(problem: RolloutProblem) -> list[PlacedChunk]:
@@ -248,6 +256,13 @@ def read_resampled(files: RolloutFiles, problem: int) -> dict[int, list[str]]:
             )
         found[int(key)] = sentences
     return found
+
+
+def _digest(raw: Sequence[bytes]) -> str:
+    total = xxhash.xxh3_128()
+    for data in raw:
+        total.update(data)
+    return total.hexdigest()
 
 
 def _chunk(row: object, number: int, where: str) -> LabelledChunk:
