@@ -42,7 +42,7 @@ def test_with_noise_alone_who_knows_the_error_is_as_good_as_who_knows_everything
     of, _ = world(0.0, noise, 3)
     found = ceiling_of(of, percentile=90, draws=20)
     assert found.error_alone == pytest.approx(found.anchor_binary, abs=0.05)
-    assert found.error_alone > 0.15 and abs(found.importance_signed) < 0.15
+    assert found.error_alone > 0.15 and abs(found.importance_signed) < 0.3
 
 
 def test_exact_measurements_have_a_high_ceiling_and_their_error_tells_nothing() -> None:

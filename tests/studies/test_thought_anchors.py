@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,21 @@ def test_no_rung_reads_the_labels_of_its_test_problem() -> None:
         )
         for rung in LADDER:
             assert np.array_equal(first[rung], second[rung]), rung
+
+
+def test_no_rung_reads_the_words_of_its_test_problem() -> None:
+    table, features, folds = world()
+    fold = folds[3]
+    words = [
+        "quite other words" if tested else text
+        for text, tested in zip(features.texts, fold.test.tolist(), strict=True)
+    ]
+    values = table["importance_abs"].to_numpy()[:, None]
+    first, second = (
+        climb(each, values, train=fold.train, validation=fold.validation, seed=0)["text"]
+        for each in (features, replace(features, texts=tuple(words)))
+    )
+    assert np.array_equal(first[~fold.test], second[~fold.test])
 
 
 def test_every_config_of_the_study_loads() -> None:

@@ -7,6 +7,7 @@ from augury.errors import UsageError
 from augury.targets.importance import (
     LabelRule,
     anchors,
+    blind_error,
     label_sentences,
     measurement_error,
     noise_ratio,
@@ -82,21 +83,31 @@ def test_what_was_not_measured_has_no_error() -> None:
 def test_the_blind_error_knows_nothing_of_the_outcome() -> None:
     own = counts(30)
     other = RolloutCounts(own.rollouts, own.right, own.different, own.different[::-1] * 0)
-    told = [measurement_error(each, "counterfactual", blind=True) for each in (own, other)]
+    told = [blind_error(each, "counterfactual") for each in (own, other)]
     assert np.array_equal(*told, equal_nan=True)
     seen = [measurement_error(each, "counterfactual") for each in (own, other)]
     assert not np.array_equal(*seen, equal_nan=True)
 
 
-@pytest.mark.parametrize(("effect", "low", "high"), [(0.0, 0.9, 1.1), (0.2, 2.0, 9.0)])
+@pytest.mark.parametrize(
+    ("accuracy", "effect", "low", "high"),
+    [(0.7, 0.0, 0.93, 1.07), (0.97, 0.0, 0.9, 1.1), (0.7, 0.2, 1.2, 40.0)],
+)
+@pytest.mark.parametrize("estimator", ["counterfactual", "resampling"])
 def test_the_noise_ratio_is_one_where_nothing_matters(
-    effect: float, low: float, high: float
+    accuracy: float, effect: float, low: float, high: float, estimator: str
 ) -> None:
     rng = np.random.default_rng(5)
-    sentences, n = 4000, np.full(4000, 95)
-    right, unlike = rng.binomial(n, 0.7), rng.integers(2, 60, sentences)
+    sentences, n = 6000, np.full(6000, 95)
     change = rng.choice([-effect, effect], sentences)
-    own = RolloutCounts(n, right, unlike, rng.binomial(unlike, 0.7 + change))
-    published = own.different_right / own.different - np.append(right[1:], right[0]) / n
-    ratio = noise_ratio(label_sentences(published, own, LabelRule()))
+    unlike = rng.integers(1, 60, sentences)
+    hits = rng.binomial(unlike, accuracy + change)
+    right = hits + rng.binomial(n - unlike, accuracy)
+    after = np.append(right[1:], right[0]) / n
+    if estimator == "resampling" and effect:
+        right = rng.binomial(n, accuracy + change)
+        after = np.append(right[1:], right[0]) / n
+    own = RolloutCounts(n, right, unlike, hits)
+    published = hits / unlike - after if estimator == "counterfactual" else after - right / n
+    ratio = noise_ratio(label_sentences(published, own, LabelRule(estimator)))
     assert ratio is not None and low < ratio < high

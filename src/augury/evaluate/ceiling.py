@@ -51,9 +51,9 @@ class Ceiling:
 def ceiling_of(of: Importance, *, percentile: float, draws: int = 100, seed: int = 0) -> Ceiling:
     """The ceiling of one problem.
 
-    The spread of the truth is estimated by the method of moments of DerSimonian and Laird (1986),
-    which lets well-measured sentences speak louder. A sentence of which nothing was measured (no
-    rollout wrote anything else) keeps its value.
+    Errors are blind (`targets.importance.blind_error`). The variance of the truth is that of the
+    measured values less the mean squared error, at least 0. A sentence of which nothing was
+    measured (no rollout wrote anything else) keeps its value.
 
     Args:
         of: Its sentences.
@@ -61,12 +61,13 @@ def ceiling_of(of: Importance, *, percentile: float, draws: int = 100, seed: int
         draws: Of truth and measurement.
         seed: Of the draws.
     """
-    known = np.isfinite(of.error) & (of.error > 0)
+    known = np.isfinite(of.blind_error) & (of.blind_error > 0)
     if known.sum() < 3 or np.ptp(of.signed[known]) == 0:
         return Ceiling(None, None, None, None, None)
-    error = np.where(known, of.error, 0.0)
-    mean, spread = _truth(of.signed[known], error[known])
-    reliability = spread / (spread + float(np.mean(error[known] ** 2)))
+    error = np.where(known, of.blind_error, 0.0)
+    mean, noise_power = float(of.signed[known].mean()), float(np.mean(error[known] ** 2))
+    spread = max(0.0, float(of.signed[known].var()) - noise_power)
+    reliability = spread / (spread + noise_power)
     weight = np.divide(spread, spread + error**2, out=np.ones(len(error)), where=known)
     rng = np.random.default_rng(seed)
     found = []
@@ -75,18 +76,9 @@ def ceiling_of(of: Importance, *, percentile: float, draws: int = 100, seed: int
         truth = mean + weight * (of.signed - mean) + np.sqrt(weight) * error * noise
         truth = np.where(known, truth, of.signed)
         found.append(_scores(truth, error, truth + error * again, percentile))
-    alone = average_precision(of.anchor, np.nan_to_num(of.blind_error)).value
+    alone = average_precision(of.anchor, error).value
     anchor, size, signed = _means(found)
     return Ceiling(reliability, anchor, size, signed, alone)
-
-
-def _truth(measured: RowScores, error: RowScores) -> tuple[float, float]:
-    """Mean and variance of the true values."""
-    precise = 1 / error**2
-    mean = float(precise @ measured / precise.sum())
-    excess = float(precise @ (measured - mean) ** 2) - (len(measured) - 1)
-    scale = precise.sum() - (precise**2).sum() / precise.sum()
-    return mean, max(0.0, excess / float(scale))
 
 
 def _scores(

@@ -26,6 +26,7 @@ __all__ = [
     "Importance",
     "LabelRule",
     "anchors",
+    "blind_error",
     "label_sentences",
     "measurement_error",
     "noise_ratio",
@@ -63,8 +64,7 @@ class Importance:
     """Standard error of `signed`; nan where no counts are known."""
 
     blind_error: RowScores
-    """The same if the sentence did not matter: from the numbers of rollouts and the accuracy of all
-    of them alone, so it knows nothing of the outcome; nan where nothing was measured."""
+    """The same if the sentence did not matter, see `blind_error`; nan where unknown."""
 
     anchor: Labels
     """True where |signed| is high for this problem, see `anchors`."""
@@ -93,9 +93,8 @@ def label_sentences(published: RowScores, counts: RolloutCounts, rule: LabelRule
     signed = np.asarray(published * PUBLISHED_SIGN[rule.estimator], dtype=np.float64)[kept]
     signed = signed + 0.0  # no negative zero
     chosen, threshold = anchors(np.abs(signed), percentile=rule.percentile)
-    error, blind = (
-        measurement_error(counts, rule.estimator, blind=each)[kept] for each in (False, True)
-    )
+    error = measurement_error(counts, rule.estimator)[kept]
+    blind = blind_error(counts, rule.estimator)[kept]
     return Importance(signed, error, blind, chosen, threshold)
 
 
@@ -120,20 +119,13 @@ def anchors(absolute: RowScores, *, percentile: float) -> tuple[Labels, float]:
     return chosen, float(absolute[chosen].min()) if chosen.any() else threshold
 
 
-def measurement_error(
-    counts: RolloutCounts, estimator: Estimator, *, blind: bool = False
-) -> RowScores:
+def measurement_error(counts: RolloutCounts, estimator: Estimator) -> RowScores:
     """Standard error of each importance; nan where nothing was measured, as at the last sentence.
 
     Two independent sets of rollouts: those of the next sentence, which keep this one, and those
     that write it anew, for `counterfactual` only the different ones. Shares are moved a little, so
     that 2 of 2 is not taken for certain: of all rollouts by half a one on each side (Jeffreys), of
     the different ones by one that is right as often as all are. Forced importances have no counts.
-
-    Args:
-        counts: Of the sentences of one problem.
-        estimator: Whose error.
-        blind: Take the different rollouts to be right as often as all are.
     """
     out = np.full(len(counts.rollouts), np.nan)
     if estimator == "forced":
@@ -143,22 +135,42 @@ def measurement_error(
     anew = every
     if estimator == "counterfactual":
         among_different = (counts.different_right + among_all) / (counts.different + 1.0)
-        among_different = among_all if blind else among_different
-        known = np.where(counts.different_right >= 0, counts.different, 0)
-        anew = _variance(among_different, known)
+        anew = _variance(among_different, _compared(counts))
     out[:-1] = np.sqrt(every[1:] + anew[:-1])
     return out
 
 
+def blind_error(counts: RolloutCounts, estimator: Estimator) -> RowScores:
+    """The standard error that each importance would have if the sentence did not matter.
+
+    Then the answer is right as often with it as without it, in all rollouts of this sentence and
+    the next together. The outcome among the different ones, which is the label, plays no part.
+    """
+    out = np.full(len(counts.rollouts), np.nan)
+    if estimator == "forced":
+        return out
+    total = np.maximum(counts.rollouts, 0)
+    both = total[:-1] + total[1:]
+    share = (counts.right[:-1] + counts.right[1:]) / np.maximum(both, 1)
+    anew = _compared(counts) if estimator == "counterfactual" else total
+    spread = _variance(share, total[1:]) + _variance(share, anew[:-1])
+    out[:-1] = np.sqrt(np.where(total[:-1] > 0, spread, np.nan))
+    return out
+
+
 def noise_ratio(of: Importance) -> float | None:
-    """Mean square of the importances, each in units of its `blind_error`; None where none is known.
+    """Mean square of the importances over that of their `blind_error`; None where none is known.
 
     1 is what sentences that do not matter would give; above 1, some of them matter.
     """
-    known = np.isfinite(of.blind_error) & (of.blind_error > 0)
-    if not known.any():
-        return None
-    return float(np.mean((of.signed[known] / of.blind_error[known]) ** 2))
+    known = np.isfinite(of.blind_error)
+    expected = float(np.sum(of.blind_error[known] ** 2))
+    return float(np.sum(of.signed[known] ** 2)) / expected if expected > 0 else None
+
+
+def _compared(counts: RolloutCounts) -> Int[np.ndarray, " row"]:
+    """Different rollouts; 0 where it is not known how many of them were right."""
+    return np.where(counts.different_right >= 0, counts.different, 0)
 
 
 def _variance(share: RowScores, rollouts: Int[np.ndarray, " row"]) -> RowScores:

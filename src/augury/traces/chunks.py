@@ -66,7 +66,7 @@ def place_chunks(
         pattern = re.compile(r"\s+".join(re.escape(word) for word in chunk.split()))
         here = re.compile(r"\s*").match(text, at, end)
         begin = here.end() if here else at
-        hit = pattern.match(text, begin, end) or pattern.search(text, begin, end)
+        hit = pattern.search(text, begin, end)
         if hit is None or hit.start() == hit.end():
             placed.append(PlacedChunk(index, -1, -1, "", False))
             continue

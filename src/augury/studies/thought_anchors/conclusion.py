@@ -13,9 +13,6 @@ from augury.evaluate.verdict import BEYOND_BASELINES, INSUFFICIENT
 
 __all__ = ["Conclusion", "conclude_target", "measured_line", "measured_well"]
 
-_NOISY = 1.5
-"""Below this, at least two thirds of the mean square are error."""
-
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
@@ -50,12 +47,12 @@ def conclude_target(results: Sequence[GroupResult], target: str) -> Conclusion:
 def measured_line(measured: Mapping[str, float | None]) -> str:
     """What the labels are worth, in one line; empty where no error is known."""
     alone, ratio = measured.get("error_alone"), measured.get("noise_ratio")
-    if alone is None or ratio is None:
+    if alone is None or not ratio:
         return ""
-    worth = "hardly more than noise" if ratio < _NOISY else "more than noise"
+    share = min(1.0, 1 / ratio)
     return (
-        f"labels: {worth}: their mean square is {ratio:.2f} times what error alone would give, and "
-        f"who is told only each sentence's error has an average precision of {alone:.3f} on anchors"
+        f"labels: {share:.0%} of their mean square is what error alone would give, and who is told "
+        f"only each sentence's error has an average precision of {alone:.3f} on anchors"
     )
 
 

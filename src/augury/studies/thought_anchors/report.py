@@ -184,7 +184,7 @@ def _ladder(facts: _Facts) -> Section:
         own = [result for result in facts.results if result.target == target]
         blocks.append(
             Table(
-                ("rung", f"{own[0].metric} [95 %]", "top tenth", "lead", "p", "verdict"),
+                ("rung", f"{_SHORT[own[0].metric]} [95 %]", "top tenth", "lead", "p", "verdict"),
                 tuple(_ladder_row(result, facts) for result in own),
                 caption=f"{target}. {_MEANING[target]} Mean within {own[0].groups} problems, each "
                 "scored by what was fitted without it. lead: over the best rung below. p: labels "
@@ -195,6 +195,8 @@ def _ladder(facts: _Facts) -> Section:
     blocks.append(FigureRef(FIGURES[1][0], FIGURES[1][1]))
     return Section("The ladder", blocks)
 
+
+_SHORT = {"average precision": "AP", "Spearman": "Spearman"}
 
 _MEANING = {
     "anchor_binary": "Is the sentence among its problem's most important ones?",
@@ -210,7 +212,7 @@ def _ladder_row(result: GroupResult, facts: _Facts) -> tuple[CellValue, ...]:
         result.predictor,
         f"{result.score}{_range(result.interval)}",
         facts.summary["top_recall"][f"{result.target}:{result.predictor}"],
-        f"{lead:+.3f} over {best}" if lead is not None else None,
+        f"{lead:+.3f}" if lead is not None else None,
         result.p_corrected,
         result.verdict,
     )
