@@ -11,6 +11,7 @@ import typer
 
 from augury import __version__
 from augury.cli import (
+    anchors,
     deferrals,
     doctor,
     evaluate,
@@ -42,6 +43,7 @@ app.command("doctor")(doctor.command)
 app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)
 app.command("view")(view.command)
+app.add_typer(anchors.app, name="anchors")
 app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")
 app.add_typer(store.app, name="store")

@@ -40,6 +40,7 @@ def command(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
 ) -> None:
     """Execute a study, or continue one: stages that are done and unchanged are skipped."""
+    from augury.errors import PartialFailure
     from augury.evaluate.tripwires import raise_if_tripped
     from augury.runs.folder import record
     from augury.runs.progress import say
@@ -63,6 +64,9 @@ def command(
         for line in recipe.conclude(folder):
             print(line)
         raise_if_tripped(recipe.tripwires(folder))
+        left_out = recipe.failures(folder) if recipe.failures else ()
+        if left_out:
+            raise PartialFailure(f"run {folder.name}", found="left out: " + "; ".join(left_out))
     elif stage in recipe.tell:
         for line in recipe.tell[stage](folder):
             print(line)

@@ -17,6 +17,7 @@ STUDIES = {
     "backtracking-lag": "augury.studies.backtracking_lag.study",
     "next-token": "augury.studies.next_token.study",
     "state-transition": "augury.studies.state_transition.study",
+    "thought-anchors": "augury.studies.thought_anchors.study",
 }
 
 

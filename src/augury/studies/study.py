@@ -56,6 +56,8 @@ class Study(Generic[C]):
 
     tell: Mapping[str, Callable[[Run], Sequence[str]]] = field(default_factory=dict)
     """Lines to print when only the stage of that name was asked for."""
+    failures: Callable[[Run], Sequence[str]] | None = None
+    """What a finished run left out, and why; None where a study leaves nothing out."""
 
     default: str = "organism"
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""

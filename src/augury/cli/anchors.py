@@ -1,0 +1,68 @@
+"""`augury anchors`: checks of math-rollouts, before a study rests on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Sentences of math-rollouts and their labels.", no_args_is_help=True)
+
+_CONFIG = typer.Option("--config", "-c", help="YAML file of thought-anchors; its 'data' is read.")
+_OVERRIDE = typer.Option("--override", "-o", help="key=value on top of the config.")
+
+
+@app.command("index")
+def index(
+    config: Annotated[Path | None, _CONFIG] = None,
+    override: Annotated[list[str] | None, _OVERRIDE] = None,
+) -> None:
+    """List the problems of a setting: id, sentences, right or wrong, what it is about."""
+    from augury.report.text_table import text_table
+    from augury.studies.thought_anchors.sentences import gather_problems
+
+    gathered = gather_problems(_data(config, override))
+    rows = [
+        (str(p.id), len(p.chunks), p.correct, p.level, p.subject, p.gold_answer)
+        for p in gathered.problems
+    ]
+    for line in text_table(("problem", "sentences", "right", "level", "subject", "answer"), rows):
+        print(line)
+    for number, why in gathered.skipped.items():
+        print(f"problem {number} cannot be read: {why}")
+
+
+@app.command("check-spans")
+def check_spans(
+    config: Annotated[Path | None, _CONFIG] = None,
+    override: Annotated[list[str] | None, _OVERRIDE] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="Whose tokens: a folder, a hub id, 'organism'.")
+    ] = "organism",
+) -> None:
+    """Find every sentence at its own place in the text, and in the tokens of a model."""
+    from augury.studies.thought_anchors.checks import check_spans as check
+
+    for line in check(_data(config, override), model):
+        print(line)
+
+
+@app.command("verify-labels")
+def verify_labels(
+    config: Annotated[Path | None, _CONFIG] = None,
+    override: Annotated[list[str] | None, _OVERRIDE] = None,
+) -> None:
+    """Compare published importances with what they are made of: accuracies, counts, rollouts."""
+    from augury.studies.thought_anchors.checks import verify_labels as check
+
+    for line in check(_data(config, override)):
+        print(line)
+
+
+def _data(config: Path | None, override: list[str] | None):  # type: ignore[no-untyped-def]
+    from augury.studies.thought_anchors.study import STUDY
+
+    return STUDY.read_config(config, override or []).data

@@ -1,0 +1,1 @@
+"""Thought anchors: which sentences of a solution matter?"""

@@ -1,0 +1,166 @@
+"""Checks that can be asked for: spans, labels, and whether stored scores judge the same again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from augury.errors import CheckFailed, MissingInput, UsageError
+from augury.evaluate.tripwires import Tripwire
+from augury.models.load import ModelConfig, load_tokenizer
+from augury.report.token_view import TokenView
+from augury.runs.folder import Run
+from augury.studies.thought_anchors.agreement import (
+    Agreement,
+    agreement_lines,
+    published_agreement,
+    resampled_agreement,
+    rollout_agreement,
+)
+from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
+from augury.studies.thought_anchors.evaluation import (
+    SUMMARY,
+    judge_ladder,
+    read_cells,
+    tripwires_of,
+)
+from augury.studies.thought_anchors.scores import PREDICTIONS
+from augury.studies.thought_anchors.sentences import FACTS, gather_problems
+from augury.traces.align import place_spans
+from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
+from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles
+from augury.traces.tokens import tokenise
+from augury.traces.trace import Trace
+
+__all__ = ["check_spans", "examine", "failures", "tripwires", "verify", "verify_labels", "view"]
+
+
+def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
+    """Find every sentence at its own place, in the text and in the tokens of a model; lines.
+
+    Raises:
+        CheckFailed: A sentence is not where it belongs; all are listed.
+    """
+    gathered = gather_problems(config)
+    tokenizer = load_tokenizer(ModelConfig(name=model))
+    lines, faults = [], [f"problem {n}: {why}" for n, why in gathered.skipped.items()]
+    for problem, trace in zip(gathered.problems, gathered.traces, strict=True):
+        places = chunk_places(problem)
+        own = [
+            f"problem {problem.id}, sentence {each.index}: {each.fault}"
+            for each in places
+            if each.fault
+        ]
+        sentences = tuple(span for span in trace.spans if span.label == SENTENCE)
+        only = replace(trace, spans=sentences)
+        placed = place_spans(only, tokenise(only, tokenizer), tokenizer)
+        own += _tiling(problem, only)
+        faults += own
+        spaced = sum(not each.verbatim for each in places)
+        lines.append(
+            f"problem {problem.id}: {len(places)} sentences in {len(placed)} token spans, "
+            f"{spaced} with other white space, {len(own)} faults"
+        )
+    if faults:
+        raise CheckFailed("spans", found="; ".join(faults), expected="every sentence at its place")
+    return [*lines, f"all sentences of {len(gathered.problems)} problems stand at their places"]
+
+
+def verify_labels(config: DataConfig) -> list[str]:
+    """Compare published importances with what they are made of; lines of a table.
+
+    Raises:
+        CheckFailed: A value differs, and nothing known explains it.
+    """
+    files, gathered = config.files(), gather_problems(config)
+    rows = published_agreement(gathered.problems)
+    rows += resampled_agreement(files, gathered.problems)
+    with_rollouts = 0
+    for problem in gathered.problems:
+        try:
+            rows += rollout_agreement(files, problem, forced=_forced(files))
+        except MissingInput:
+            continue
+        with_rollouts += 1
+    lines = agreement_lines(rows)
+    lines.append(f"{with_rollouts} of {len(gathered.problems)} problems have rollouts of their own")
+    wrong = [row for row in rows if _is_wrong(row)]
+    if wrong:
+        found = "; ".join(
+            f"{row.value} ({row.how}): {row.compared - row.agreeing}" for row in wrong
+        )
+        raise CheckFailed("labels", found="\n".join([found, *lines]), expected="no difference")
+    return lines
+
+
+def examine(config: ThoughtAnchorsConfig) -> Sequence[str]:
+    """Check the places of all sentences, without starting a run."""
+    return check_spans(config.data)
+
+
+def tripwires(run: Run) -> Sequence[Tripwire]:
+    """What the tripwires of a finished run measured."""
+    return tripwires_of(json.loads((run.path / SUMMARY).read_text(encoding="utf-8")))
+
+
+def failures(run: Run) -> Sequence[str]:
+    """Problems that were left out, and why."""
+    facts = json.loads((run.path / FACTS).read_text(encoding="utf-8"))
+    return [f"problem {number}: {why}" for number, why in facts["skipped"].items()]
+
+
+def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+    """Judge the saved scores again, and compare with the stored results.
+
+    Raises:
+        CheckFailed: A number is not the stored one.
+    """
+    every = pl.read_parquet(run.path / PREDICTIONS)
+    again = judge_ladder(every.filter(pl.col("split") == "test").sort("trace", "sentence"), config)
+    stored = read_cells(run)
+    if again != stored:
+        wrong = [
+            f"{a.target}, {a.predictor}" for a, b in zip(again, stored, strict=False) if a != b
+        ]
+        raise CheckFailed("results", found=f"other numbers for {wrong}", expected="the stored ones")
+    return [f"{len(again)} judged scores are the stored ones"]
+
+
+def view(run: Run, config: ThoughtAnchorsConfig, names: Sequence[str]) -> TokenView:
+    """There are no tokens to colour without a model.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(
+        "view", found="a run without activations", expected="a run that read a model's states"
+    )
+
+
+def _tiling(problem: RolloutProblem, trace: Trace) -> list[str]:
+    """Sentences whose text, read back by its span, is another than the one that was placed."""
+    return [
+        f"problem {problem.id}, sentence {number}: reads back as {read[:40]!r}"
+        for number, (span, chunk) in enumerate(zip(trace.spans, problem.chunks, strict=True))
+        if (read := trace.text[span.start : span.end]).split() != chunk.text.split()
+    ]
+
+
+def _forced(files: RolloutFiles) -> RolloutFiles | None:
+    """The setting whose rollouts had to answer at once, where it lies beside this one."""
+    if not isinstance(files, FolderRollouts):
+        return None
+    setting = replace(files.setting, split=f"{files.setting.split}_forced_answer")
+    beside = FolderRollouts(files.root, setting)
+    try:
+        beside.problem_ids()
+    except MissingInput:
+        return None
+    return beside
+
+
+def _is_wrong(row: Agreement) -> bool:
+    return row.agreeing < row.compared and not row.why

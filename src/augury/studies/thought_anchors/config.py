@@ -1,0 +1,172 @@
+"""Everything that the thought-anchors study can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from augury.config import Config
+from augury.evaluate.deferral import Objective
+from augury.runs.paths import expand
+from augury.targets.importance import Estimator, LabelRule
+from augury.traces.sources.rollout_files import (
+    FolderRollouts,
+    HubRollouts,
+    RolloutFiles,
+    Setting,
+)
+
+__all__ = [
+    "DataConfig",
+    "DeferralConfig",
+    "EvaluationConfig",
+    "FoldConfig",
+    "LabelConfig",
+    "Target",
+    "ThoughtAnchorsConfig",
+]
+
+Target = Literal["anchor_binary", "importance_abs", "importance_signed"]
+
+
+class DataConfig(Config):
+    """Which problems are read, and from where."""
+
+    source: Literal["folder", "hub"] = "folder"
+    """`folder`: a local one of the layout of math-rollouts; `hub`: the dataset itself."""
+
+    path: str | None = "$AUGURY_DATA/thought_anchors"
+    """The folder. `$NAME` is read from the environment."""
+
+    revision: str = ""
+    """For `hub`: the commit, 40 hexadecimal digits."""
+
+    model: str = "deepseek-r1-distill-qwen-14b"
+    """Folder of the model that wrote the solutions."""
+
+    split: str = "correct_base_solution"
+    """Folder of the solutions: `correct_base_solution` or `incorrect_base_solution`."""
+
+    problems: tuple[int, ...] = ()
+    """Ids of problems; all, where none is given."""
+
+    limit: int | None = Field(default=None, ge=1)
+    """Only the first so many, by id."""
+
+    on_fault: Literal["skip", "stop"] = "skip"
+    """What a problem does that cannot be read: be left out and listed, or end the run."""
+
+    @model_validator(mode="after")
+    def _source_has_its_place(self) -> DataConfig:
+        if self.source == "folder" and not self.path:
+            raise ValueError("source 'folder' needs a path")
+        if self.source == "hub" and not self.revision:
+            raise ValueError("source 'hub' needs a revision")
+        return self
+
+    def files(self) -> RolloutFiles:
+        """Where the files are.
+
+        Raises:
+            ConfigError: A name is no folder's, or the revision is no commit.
+            MissingInput: A variable in the path is not set.
+        """
+        setting = Setting(self.model, self.split)
+        if self.source == "hub":
+            return HubRollouts(setting, self.revision)
+        return FolderRollouts(Path(expand(str(self.path), "data.path")), setting)
+
+
+class LabelConfig(Config):
+    """What a sentence's label is. A new label reads nothing anew."""
+
+    targets: tuple[Target, ...] = ("anchor_binary", "importance_abs", "importance_signed")
+    """Anchor or not; size of the importance; importance, above 0 where the sentence helps."""
+
+    estimator: Estimator = "counterfactual"
+    """Of which importance: see `LabelRule`."""
+
+    percentile: float = Field(default=90.0, gt=0, lt=100)
+    """Anchors are at or above this percentile of their problem's importances."""
+
+    drop_last: bool = True
+    """Leave out the last sentence, of which nothing is measured."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> LabelConfig:
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise ValueError("targets must be distinct and not empty")
+        return self
+
+    @property
+    def rule(self) -> LabelRule:
+        """As the core takes it."""
+        return LabelRule(self.estimator, self.percentile, self.drop_last)
+
+
+class FoldConfig(Config):
+    """Which problems are fitted on, chosen on and tested on."""
+
+    kind: Literal["leave-one-problem-out", "k-fold"] = "leave-one-problem-out"
+    """Each problem is tested once either way, and every problem validates."""
+
+    k: int = Field(default=5, ge=3)
+    """Folds of `k-fold`."""
+
+    validation: int = Field(default=2, ge=1)
+    """Problems to choose strengths and thresholds on, of `leave-one-problem-out`."""
+
+    seed: int = Field(default=0, ge=0)
+    """Of the circle on which validation rotates, or of the deal."""
+
+
+class EvaluationConfig(Config):
+    """How the scores are judged."""
+
+    draws: int = Field(default=2000, ge=100)
+    """Bootstrap draws of problems."""
+
+    permutations: int = Field(default=2000, ge=200)
+    """Rotations of the labels within their problem."""
+
+    shuffles: int = Field(default=200, ge=200)
+    """Trainings on shuffled labels, for the tripwire."""
+
+    bins: int = Field(default=5, ge=2)
+    """Bins of relative position."""
+
+    seed: int = Field(default=0, ge=0)
+    """Of all draws."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """Family-wise error rate."""
+
+
+class DeferralConfig(Config):
+    """What two thresholds on the anchor score should reach."""
+
+    objective: Literal["budget", "error"] = "budget"
+    """`budget`: the least error with at most `limit` deferred; `error`: the reverse."""
+
+    limit: float = Field(default=0.2, ge=0, le=1)
+    """A share."""
+
+    @property
+    def wanted(self) -> Objective:
+        """As the core takes it."""
+        return Objective(self.objective, self.limit)
+
+
+class ThoughtAnchorsConfig(Config):
+    """The whole study."""
+
+    data: DataConfig = DataConfig()
+    labels: LabelConfig = LabelConfig()
+    folds: FoldConfig = FoldConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    deferral: DeferralConfig = DeferralConfig()
+
+    activations: Literal[False] = False
+    """The study of labels and of what text and place tell needs no model."""

@@ -1,0 +1,89 @@
+"""Which sentences of a solution will matter, and what tells it without looking into a model?
+
+After "Thought Anchor Probes" (`docs/from-the-seeds.md`): sentences of solved maths problems, their
+importance from rollouts, and a ladder of predictors that see no hidden state, each problem scored
+by what was fitted without it. Five stages; each reads what the ones before it wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from augury.runs.stages import Stage
+from augury.studies.study import Study
+from augury.studies.thought_anchors import checks, evaluation, figures, report, scores, sentences
+from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
+
+__all__ = ["STUDY"]
+
+
+def _inputs(*names: str) -> Callable[[ThoughtAnchorsConfig], Mapping[str, object]]:
+    """What a stage depends on: these parts of the config."""
+
+    def parts(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+        whole = config.model_dump(mode="json")
+        return {name: whole[name] for name in names}
+
+    return parts
+
+
+def _sentence_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+    """The config, and what is in the files that it names."""
+    parts = _inputs("data", "labels", "folds", "evaluation")(config)
+    return {**parts, "files": sentences.file_digests(config.data)}
+
+
+STUDY: Study[ThoughtAnchorsConfig] = Study(
+    name="thought-anchors",
+    question="Which sentences of a solution will matter?",
+    config=ThoughtAnchorsConfig,
+    stages=(
+        Stage(
+            "sentences",
+            sentences.make_sentences,
+            _sentence_inputs,
+            outputs=(
+                sentences.TRACES,
+                sentences.SENTENCES,
+                sentences.FOLDS,
+                sentences.FACTS,
+                sentences.PROBLEMS,
+            ),
+        ),
+        Stage(
+            "scores",
+            scores.fit_ladder,
+            _inputs("labels", "evaluation"),
+            after=("sentences",),
+            outputs=(scores.PREDICTIONS, scores.SHUFFLED),
+        ),
+        Stage(
+            "evaluation",
+            evaluation.evaluate_ladder,
+            _inputs("labels", "evaluation", "deferral"),
+            after=("sentences", "scores"),
+            outputs=(evaluation.CELLS, evaluation.CSV, evaluation.SUMMARY),
+        ),
+        Stage(
+            "figures",
+            figures.draw_figures,
+            _inputs("labels"),
+            after=("sentences", "evaluation"),
+            outputs=("figures",),
+        ),
+        Stage(
+            "report",
+            report.write_report,
+            lambda config: config.model_dump(mode="json"),
+            after=("sentences", "evaluation", "figures"),
+            outputs=("report.html", "report.md"),
+        ),
+    ),
+    conclude=report.conclude,
+    examine=checks.examine,
+    tripwires=checks.tripwires,
+    verify=checks.verify,
+    view=checks.view,
+    failures=checks.failures,
+    default="qwen-14b-correct-full",
+)
