@@ -14,7 +14,7 @@ import torch
 from tests.families import in_bfloat16
 
 from augury.errors import CheckFailed, UsageError
-from augury.models import checks, generate, read
+from augury.models import checks, read, running
 from augury.models.doctor import DoctorReport, examine
 from augury.models.load import LoadedModel, ModelConfig, load_model
 from augury.models.read import Padded, pad_right
@@ -132,7 +132,7 @@ def test_mutant_reader_that_pads_on_the_left_without_mask_or_positions(
 def test_mutant_generation_without_mask_or_positions(
     what: str, family_name: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = generate._Running.__init__
+    sound = running.Running.__init__
 
     def broken(self: Any, loaded: LoadedModel, prompts: Any) -> None:
         sound(self, loaded, prompts)
@@ -141,7 +141,7 @@ def test_mutant_generation_without_mask_or_positions(
         else:
             self.positions = torch.arange(self.ids.shape[1]).expand_as(self.ids)
 
-    monkeypatch.setattr(generate._Running, "__init__", broken)
+    monkeypatch.setattr(running.Running, "__init__", broken)
     assert _failed(_examine(tiny(family_name))) == {"generation equals single"}
 
 

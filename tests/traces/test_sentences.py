@@ -40,6 +40,7 @@ def test_sentences_tile_the_text(text: str) -> None:
         ("1. Add two. 2. Stop.", ["1. Add two.", "2. Stop."]),
         ("Steps:\n1. Add\n2. Stop", ["Steps:", "1. Add", "2. Stop"]),
         ("So\n- one\n- two", ["So", "- one", "- two"]),
+        ("So.\n - one", ["So.", "- one"]),
         ("One line\nnext line\n\nnew one", ["One line\nnext line", "new one"]),
         ("Let $x = 1. Y$ hold. Then.", ["Let $x = 1. Y$ hold.", "Then."]),
         ("So \\[ a. B\n\n = c \\] ends. Yes.", ["So \\[ a. B\n\n = c \\] ends.", "Yes."]),

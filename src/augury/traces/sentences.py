@@ -50,7 +50,11 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
             ends.add(hit.end())
     lead = len(text) - len(text.lstrip())
     inside = {end for end in ends if any(start < end < stop for start, stop in math)}
-    cuts = sorted(end for end in ends - inside if lead < end < len(text))
+    cuts: list[int] = []
+    for end in sorted(end for end in ends - inside if lead < end < len(text)):
+        if cuts and not text[cuts[-1] : end].strip():
+            cuts.pop()
+        cuts.append(end)
     bounds = [0, *cuts, len(text)] if text else []
     return list(pairwise(bounds))
 
