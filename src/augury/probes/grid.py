@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from augury.errors import DataError, UsageError
 from augury.probes.columns import Columns, DenseColumns, Mass, mass
@@ -119,12 +120,14 @@ def fit_columns(
     search = Search(objective, space, tolerance, np.flatnonzero(sums.sound))
     search.passes = 1
     at = None if start is None else _standardised(start, null)
-    search.begin(np.log(sums.share / (1 - sums.share)), at, null.value)
-    search.run(max_passes)
-    if tolerance <= _SHARP_FROM:
-        spare = min(_MOST_SHARPENING, max_passes - search.passes)
-        search.sharpen(replace(objective, exact=True), _COEFFICIENT_STEP, spare)
-    return _result(search, space, null.facts, sums)
+    # NumPy's products here are small, and its idle threads would take the cores from torch's.
+    with threadpool_limits(1, user_api="blas"):
+        search.begin(np.log(sums.share / (1 - sums.share)), at, null.value)
+        search.run(max_passes)
+        if tolerance <= _SHARP_FROM:
+            spare = min(_MOST_SHARPENING, max_passes - search.passes)
+            search.sharpen(replace(objective, exact=True), _COEFFICIENT_STEP, spare)
+        return _result(search, space, null.facts, sums)
 
 
 def _result(search: Search, space: Whitening, facts: Moments, sums: Mass) -> LogisticGrid:

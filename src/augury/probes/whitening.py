@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.linalg
 import torch
 
 from augury.probes.rows import Moments, States, blocks, device_of, inverse_deviation, shape_of
@@ -144,7 +143,7 @@ def whitening(gram: np.ndarray, curvature: np.ndarray, l2: np.ndarray) -> Whiten
         curvature: Mean row curvature p (1 - p) at the intercept-only model, [column].
         l2: Ridge strength, [column].
     """
-    values, basis = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
+    values, basis = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(gram)))
     # an empty direction has no curvature of its own; without a floor its step is unbounded
     floor = 1e-6 * max(float(values.max(initial=0.0)), 1e-12)
     spectrum = np.maximum(values, floor)
