@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from augury.errors import CheckFailed
+from augury.config import load_config
+from augury.errors import CheckFailed, ConfigError
 from augury.evaluate.predictions import Columns
 from augury.evaluate.stored import read_results
 from augury.runs.folder import Run
@@ -72,3 +73,15 @@ def test_everything_is_written_and_read_back(small_run: Run, tmp_path: Path) -> 
     assert read_results(tmp_path / "out" / "cells.json") == found.results
     assert pl.read_csv(tmp_path / "out" / "results.csv").height == 9
     assert "resid.3" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"), [("baselines=a", ("a",)), ("baselines=[a, b]", ("a", "b"))]
+)
+def test_baselines_are_one_column_or_a_list(override: str, expected: tuple[str, ...]) -> None:
+    assert load_config(JudgingConfig, None, [override]).baselines == expected
+
+
+def test_a_baseline_that_is_no_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="baselines"):
+        load_config(JudgingConfig, None, ["baselines=[1]"])

@@ -109,7 +109,10 @@ class JudgingConfig(Config):
     @field_validator("baselines", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return (value,)
+        # Behind this validator a list is no longer taken for a tuple.
+        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _numbers_only(self) -> JudgingConfig:
