@@ -15,7 +15,7 @@ from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
-__all__ = ["Study", "configs_folder"]
+__all__ = ["Study", "config_parts", "configs_folder"]
 
 C = TypeVar("C", bound=Config)
 
@@ -94,3 +94,13 @@ def configs_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     inside = package / "configs"
     return inside if inside.is_dir() else package.parents[1] / "configs"
+
+
+def config_parts(*names: str) -> Callable[[Config], Mapping[str, object]]:
+    """What a stage depends on: these parts of the config."""
+
+    def parts(config: Config) -> Mapping[str, object]:
+        whole = config.model_dump(mode="json")
+        return {name: whole[name] for name in names}
+
+    return parts

@@ -7,8 +7,6 @@ never see a hidden state. Six stages; each reads what the ones before it wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from augury.runs.stages import Stage
 from augury.studies.backtracking_lag import (
     activations,
@@ -21,19 +19,9 @@ from augury.studies.backtracking_lag import (
     views,
 )
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.study import Study
+from augury.studies.study import Study, config_parts
 
 __all__ = ["STUDY"]
-
-
-def _inputs(*names: str) -> Callable[[BacktrackingLagConfig], Mapping[str, object]]:
-    """What a stage depends on: these parts of the config."""
-
-    def parts(config: BacktrackingLagConfig) -> Mapping[str, object]:
-        whole = config.model_dump(mode="json")
-        return {name: whole[name] for name in names}
-
-    return parts
 
 
 STUDY: Study[BacktrackingLagConfig] = Study(
@@ -44,27 +32,27 @@ STUDY: Study[BacktrackingLagConfig] = Study(
         Stage(
             "traces",
             traces.make_traces,
-            _inputs("model", "traces", "split"),
+            config_parts("model", "traces", "split"),
             outputs=(traces.TRACES, traces.TOKENS, traces.SPLIT, traces.FACTS),
         ),
         Stage(
             "activations",
             activations.read_activations,
-            _inputs("model", "reading"),
+            config_parts("model", "reading"),
             after=("traces",),
             outputs=(activations.STORE, activations.DOCTOR),
         ),
         Stage(
             "probes",
             probes.fit_probes,
-            _inputs("targets", "probe", "split"),
+            config_parts("targets", "probe", "split"),
             after=("traces", "activations"),
             outputs=(probes.SCORES, probes.PROBES),
         ),
         Stage(
             "evaluation",
             evaluation.evaluate_cells,
-            _inputs("targets", "evaluation"),
+            config_parts("targets", "evaluation"),
             after=("probes",),
             outputs=(
                 evaluation.CSV,
@@ -77,7 +65,7 @@ STUDY: Study[BacktrackingLagConfig] = Study(
         Stage(
             "figures",
             figures.draw_figures,
-            _inputs("targets", "shown_chains"),
+            config_parts("targets", "shown_chains"),
             after=("traces", "probes", "evaluation"),
             outputs=("figures",),
         ),

@@ -7,8 +7,6 @@ the bigram, the model's own probability, and the current token, which is trivial
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from augury.runs.stages import Stage
 from augury.studies.next_token import (
     activations,
@@ -22,19 +20,9 @@ from augury.studies.next_token import (
     views,
 )
 from augury.studies.next_token.config import NextTokenConfig
-from augury.studies.study import Study
+from augury.studies.study import Study, config_parts
 
 __all__ = ["STUDY"]
-
-
-def _inputs(*names: str) -> Callable[[NextTokenConfig], Mapping[str, object]]:
-    """What a stage depends on: these parts of the config."""
-
-    def parts(config: NextTokenConfig) -> Mapping[str, object]:
-        whole = config.model_dump(mode="json")
-        return {name: whole[name] for name in names}
-
-    return parts
 
 
 STUDY: Study[NextTokenConfig] = Study(
@@ -45,20 +33,20 @@ STUDY: Study[NextTokenConfig] = Study(
         Stage(
             "prepare",
             prepare.prepare_books,
-            _inputs("model", "books", "split"),
+            config_parts("model", "books", "split"),
             outputs=(prepare.TRACES, prepare.TOKENS, prepare.SPLIT, prepare.FACTS),
         ),
         Stage(
             "inspect",
             inspect.inspect_books,
-            _inputs("targets", "sweep", "reading"),
+            config_parts("targets", "sweep", "reading"),
             after=("prepare",),
             outputs=(inspect.INSPECTION, inspect.INSPECTION_TEXT),
         ),
         Stage(
             "read",
             activations.read_activations,
-            _inputs("model", "sweep", "reading"),
+            config_parts("model", "sweep", "reading"),
             after=("prepare",),
             outputs=(activations.STORE, activations.DOCTOR),
         ),
@@ -66,7 +54,7 @@ STUDY: Study[NextTokenConfig] = Study(
             "train",
             train.fit_probes,
             lambda config: {
-                **_inputs("targets", "probe")(config),
+                **config_parts("targets", "probe")(config),
                 "unit": config.evaluation.unit,
                 "baselines": config.evaluation.baselines,
             },
@@ -76,21 +64,21 @@ STUDY: Study[NextTokenConfig] = Study(
         Stage(
             "judge",
             judge.judge_probes,
-            _inputs("targets", "evaluation"),
+            config_parts("targets", "evaluation"),
             after=("train",),
             outputs=(judge.CELLS, judge.SITES, judge.CSV, judge.SUMMARY, "probes"),
         ),
         Stage(
             "track",
             track.track_probes,
-            _inputs("tracking"),
+            config_parts("tracking"),
             after=("judge",),
             outputs=(track.TRACKED,),
         ),
         Stage(
             "view",
             views.draw_view,
-            _inputs("view"),
+            config_parts("view"),
             after=("prepare", "judge"),
             outputs=(views.VIEW,),
         ),

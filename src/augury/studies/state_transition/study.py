@@ -27,21 +27,11 @@ from augury.studies.state_transition import (
     sweeps,
 )
 from augury.studies.state_transition.config import StateTransitionConfig
-from augury.studies.study import Study
+from augury.studies.study import Study, config_parts
 
 __all__ = ["STUDY"]
 
 Work = Callable[[Run, StateTransitionConfig], Mapping[str, object] | None]
-
-
-def _inputs(*names: str) -> Callable[[StateTransitionConfig], Mapping[str, object]]:
-    """What a stage depends on: these parts of the config."""
-
-    def parts(config: StateTransitionConfig) -> Mapping[str, object]:
-        whole = config.model_dump(mode="json")
-        return {name: whole[name] for name in names}
-
-    return parts
 
 
 def _stage(
@@ -58,7 +48,7 @@ def _stage(
         write_json(run.path / facts.keep(name), found)
         return found
 
-    return Stage(name, done, _inputs(*inputs), after, (*outputs, facts.keep(name)))
+    return Stage(name, done, config_parts(*inputs), after, (*outputs, facts.keep(name)))
 
 
 _TEXTS = ("prepare-data", "generate", "detect-events")

@@ -7,29 +7,19 @@ by what was fitted without it. Five stages; each reads what the ones before it w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from augury.runs.stages import Stage
-from augury.studies.study import Study
+from augury.studies.study import Study, config_parts
 from augury.studies.thought_anchors import checks, evaluation, figures, report, scores, sentences
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 
 __all__ = ["STUDY"]
 
 
-def _inputs(*names: str) -> Callable[[ThoughtAnchorsConfig], Mapping[str, object]]:
-    """What a stage depends on: these parts of the config."""
-
-    def parts(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
-        whole = config.model_dump(mode="json")
-        return {name: whole[name] for name in names}
-
-    return parts
-
-
 def _sentence_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
     """The config, and what is in the files that it names."""
-    parts = _inputs("data", "labels", "folds", "evaluation")(config)
+    parts = config_parts("data", "labels", "folds", "evaluation")(config)
     return {**parts, "files": sentences.file_digests(config.data)}
 
 
@@ -53,21 +43,21 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
         Stage(
             "scores",
             scores.fit_ladder,
-            _inputs("labels", "evaluation"),
+            config_parts("labels", "evaluation"),
             after=("sentences",),
             outputs=(scores.PREDICTIONS, scores.SHUFFLED),
         ),
         Stage(
             "evaluation",
             evaluation.evaluate_ladder,
-            _inputs("labels", "evaluation", "deferral"),
+            config_parts("labels", "evaluation", "deferral"),
             after=("sentences", "scores"),
             outputs=(evaluation.CELLS, evaluation.CSV, evaluation.SUMMARY),
         ),
         Stage(
             "figures",
             figures.draw_figures,
-            _inputs("labels"),
+            config_parts("labels"),
             after=("sentences", "evaluation"),
             outputs=("figures",),
         ),
