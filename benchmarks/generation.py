@@ -2,8 +2,8 @@
 
     python benchmarks/generation.py [--json]
 
-Both ways write the same texts, of the lengths that the embedded model gives them. Seconds are
-those of one CPU thread; on an accelerator, where a pass over few rows takes as long as one over many,
+Both ways write the same texts, of the lengths that the embedded model gives them. Seconds are those
+of one CPU thread; on an accelerator, where a pass over few rows takes as long as one over many,
 passes tell more.
 """
 

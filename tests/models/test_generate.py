@@ -114,18 +114,20 @@ def test_rows_join_while_others_run_and_get_what_they_would_have_got(
 ) -> None:
     loaded = tiny(family_name)
     prompts = [ids.tolist() for ids in sequences] * 8
-    settings = Sampling(max_new_tokens=30, temperature=1.5)
+    settings = Sampling(max_new_tokens=40, temperature=1.5)
     passes: list[int] = []
     forward = Running.next_states
 
     def counted(running: Running) -> torch.Tensor:
-        passes.append(len(running.ids))
+        if running.ids.shape[1] == 1:
+            passes.append(len(running.ids))
         return forward(running)
 
     monkeypatch.setattr(Running, "next_states", counted)
     monkeypatch.setattr(generate, "_JOINS_ON", frozenset({"cpu"}))
+    monkeypatch.setattr(generate, "stop_ids", lambda loaded: frozenset(range(2, 10)))
     wide = sample(loaded, prompts, settings=settings)
-    narrow = settings.model_copy(update={"batch_tokens": 400})
+    narrow = settings.model_copy(update={"batch_tokens": 800})
     passes.clear()
     assert sample(loaded, prompts, settings=narrow) == wide
     joined, widest = len(passes), max(passes)
@@ -133,7 +135,7 @@ def test_rows_join_while_others_run_and_get_what_they_would_have_got(
     passes.clear()
     assert sample(loaded, prompts, settings=narrow) == wide
     assert 1 < widest < len(prompts) / 2
-    assert joined == len(passes) if family_name == "gemma2" else joined < len(passes)
+    assert joined == len(passes) if family_name == "gemma2" else joined < 0.9 * len(passes)
 
 
 def test_continuations_end_at_the_limit_or_the_context(
