@@ -77,7 +77,7 @@ def sample(
     settings: Sampling,
     keys: Sequence[int] | None = None,
 ) -> list[Generation]:
-    """Continue every prompt.
+    """Continue every prompt. A prompt that stands several times in a batch is read once.
 
     Args:
         loaded: A model with its head.
@@ -158,7 +158,9 @@ def _run_batch(
     settings: Sampling,
     stops: np.ndarray,
 ) -> list[Generation]:
-    running = Running(loaded, prompts)
+    places: dict[tuple[int, ...], int] = {}
+    copies = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
+    running = Running(loaded, list(places))
     limit = np.array(
         [min(settings.max_new_tokens, loaded.context - len(prompt)) for prompt in prompts]
     )
@@ -169,7 +171,11 @@ def _run_batch(
     rows = np.arange(len(prompts))
     alive = np.ones(len(prompts), dtype=bool)
     for step in range(steps):
-        tokens = _draw(running.next_logits(), uniforms[rows, step], settings)
+        logits = running.next_logits()
+        if step == 0 and len(places) < len(prompts):
+            running.keep(np.array(copies))
+            logits = logits[copies]
+        tokens = _draw(logits, uniforms[rows, step], settings)
         ended = np.isin(tokens, stops)
         stopped[rows[alive[rows] & ended]] = True
         alive[rows[ended]] = False
