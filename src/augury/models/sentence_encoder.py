@@ -1,4 +1,4 @@
-"""Sentence encoders of the kind that sentence-transformers publishes, through transformers alone."""
+"""Sentence encoders as sentence-transformers publishes them, through transformers alone."""
 
 from __future__ import annotations
 

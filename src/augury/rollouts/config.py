@@ -98,8 +98,8 @@ class EncoderConfig(Config):
     """What tells whether two sentences mean the same."""
 
     name: str = "auto"
-    """`own`: states of the model itself; else a sentence encoder: a local folder or a hub id. `auto`
-    is all-MiniLM-L6-v2 where it is on this machine, else `own`; what it was is recorded."""
+    """`own`: states of the model itself; else a sentence encoder: a local folder or a hub id.
+    `auto`: all-MiniLM-L6-v2 where it is on this machine, else `own`; what it was is recorded."""
 
     revision: str | None = None
     threshold: float = Field(default=0.8, gt=-1, lt=1)
