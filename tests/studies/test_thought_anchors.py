@@ -16,9 +16,10 @@ from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.agreement import published_agreement, rollout_agreement
-from augury.studies.thought_anchors.checks import check_spans, failures, verify, verify_labels
+from augury.studies.thought_anchors.checks import check_spans, failures, verify
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CELLS, SUMMARY
+from augury.studies.thought_anchors.label_check import verify_labels
 from augury.studies.thought_anchors.ladder import LADDER, Features, climb, sentence_features
 from augury.studies.thought_anchors.scores import PREDICTIONS, Fold, shuffled_excess
 from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES, gather_problems

@@ -31,7 +31,10 @@ def command(
     from augury.errors import PartialFailure
     from augury.rollouts.config import RolloutsConfig
     from augury.rollouts.job import make_rollouts, plan_rollouts
+    from augury.rollouts.planted import judge_planted, planted_lines
     from augury.studies.study import configs_folder
+    from augury.traces.sources.math_rollouts import read_problem
+    from augury.traces.sources.rollout_files import FolderRollouts
 
     path = config or configs_folder() / "rollouts" / "organism.yaml"
     settings = load_config(RolloutsConfig, path, override or [])
@@ -42,8 +45,13 @@ def command(
         return
     made = make_rollouts(settings, to)
     print(f"folder   {made.folder}")
-    print(f"labels   {made.sentences} sentences of {made.problems - len(made.left_out)} problems")
+    print(f"labels   {made.sentences} sentences of {len(made.labelled)} problems")
     print(f"meaning  {made.encoder}, threshold {made.threshold:g}")
+    if settings.questions.source in ("organism", "planted"):
+        files = FolderRollouts(to, settings.setting)
+        problems = [read_problem(files, number) for number in made.labelled]
+        for line in planted_lines(judge_planted(problems)):
+            print(line)
     if made.left_out:
         told_why = "; ".join(f"problem {n}: {why}" for n, why in made.left_out.items())
         raise PartialFailure(str(made.folder), found=f"left out: {told_why}")

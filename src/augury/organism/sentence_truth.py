@@ -11,7 +11,7 @@ from augury.organism.world import Problem
 
 __all__ = ["Mark", "SentenceTruth", "sentence_truths"]
 
-Mark = Literal["noticed slip", "unnoticed slip", "alarm", "false alarm", "correction"]
+Mark = Literal["noticed slip", "unnoticed slip", "alarm", "false alarm", "correction", "slip open"]
 
 _OPENING = "<think>\n"
 _TAGS = {
@@ -37,7 +37,8 @@ class SentenceTruth:
     marks: tuple[Mark, ...]
     """What only the grammar knows: `noticed slip` and `unnoticed slip` state a wrong result that
     will or will not be corrected; `alarm` begins a backtrack while a slip is open, `false alarm`
-    while none is; `correction` follows an alarm that is none of the false ones."""
+    while none is; `correction` follows an alarm that is none of the false ones; `slip open` is any
+    other sentence between a slip and its correction, or behind a slip that has none."""
 
 
 def sentence_truths(
@@ -55,10 +56,13 @@ def sentence_truths(
     reading = read_chain(problem, _OPENING + solution if opened else solution)
     found: list[tuple[list[str], list[Mark]]] = [([], []) for _ in ranges]
     follows: Mark | None = None
+    slips = 0
     for piece in reading.pieces:
         marks: list[Mark] = []
+        open_before = slips
         if piece.slip is not None:
             marks.append("noticed slip" if piece.noticed else "unnoticed slip")
+            slips += 1
         if piece.kind == "backtrack":
             if piece.noticed is not None:
                 marks.append("alarm" if piece.noticed else "false alarm")
@@ -66,6 +70,9 @@ def sentence_truths(
             elif follows:
                 marks.append(follows)
                 follows = None
+                slips = max(0, slips - 1)
+        if open_before and not marks:
+            marks.append("slip open")
         start = piece.start - shift
         at = next((n for n, (low, high) in enumerate(ranges) if low <= start < high), None)
         if at is not None:

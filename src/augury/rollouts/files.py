@@ -11,12 +11,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from augury.traces.records import read_bytes
 from augury.traces.sources.rollout_files import Setting
 
-__all__ = ["Tree"]
+__all__ = ["Tree", "read_about"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +58,14 @@ class Tree:
         split = f"{self.setting.split}_forced_answer" if forced else self.setting.split
         folder = self.root / self.setting.model / split / f"problem_{number}"
         return folder / f"chunk_{sentence}" / "solutions.json"
+
+
+def read_about(tree: Tree) -> dict[str, Any]:
+    """What made the rollouts of a setting.
+
+    Raises:
+        MissingInput: It is not a set that augury made.
+    """
+    raw = read_bytes(tree.about, what="rollouts that augury made")
+    about: dict[str, Any] = json.loads(raw.decode("utf-8"))
+    return about

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from augury.rollouts.base import BaseSolution, Solved, read_base, solve, write_b
 from augury.rollouts.config import EncoderConfig, RolloutsConfig
 from augury.rollouts.drawing import draw_unit_chunk, unit_chunks
 from augury.rollouts.estimate import RolloutEstimate, estimate_rollouts
-from augury.rollouts.files import Tree
+from augury.rollouts.files import Tree, read_about
 from augury.rollouts.labels import distinct_sentences, write_labels, write_similarity
 from augury.rollouts.meaning import fit_meaning, resolved_encoder, save_meaning
 from augury.rollouts.questions import Question, read_questions
@@ -26,9 +25,8 @@ from augury.runs.journal import Journal, read_journal
 from augury.runs.lock import exclusive
 from augury.runs.progress import say, track
 from augury.runs.provenance import provenance
-from augury.traces.records import read_bytes
 
-__all__ = ["Made", "make_rollouts", "plan_rollouts", "read_about"]
+__all__ = ["Made", "make_rollouts", "plan_rollouts"]
 
 _PROBLEMS = 8
 """Solutions that are written together."""
@@ -42,8 +40,12 @@ class Made:
     """A finished set."""
 
     folder: Path
-    problems: int
+    labelled: tuple[int, ...]
+    """Problems whose sentences have labels."""
+
     sentences: int
+    """Of these."""
+
     left_out: dict[int, str]
     """Problem -> why it has no labels."""
 
@@ -93,10 +95,11 @@ def make_rollouts(config: RolloutsConfig, root: Path, *, loaded: LoadedModel | N
             "left_out": {str(n): w for n, w in left_out.items()},
         }
         write_json(tree.about, about)
+    labelled = [base for base in bases if base.question.id not in left_out]
     return Made(
         tree.folder,
-        len(bases),
-        sum(len(base.sentences) for base in bases),
+        tuple(base.question.id for base in labelled),
+        sum(len(base.sentences) for base in labelled),
         left_out,
         str(meaning.how.get("name", meaning.how["kind"])),
         meaning.threshold,
@@ -127,17 +130,6 @@ def plan_rollouts(
     if done:
         told.append(f"done     {sum(len(line['rollouts']) for line in done)} sets of rollouts")
     return estimate_rollouts(bases, config, author, of=max(taken, len(bases))), told
-
-
-def read_about(tree: Tree) -> dict[str, Any]:
-    """What made the rollouts of a setting.
-
-    Raises:
-        MissingInput: It is not a set that augury made.
-    """
-    raw = read_bytes(tree.about, what="rollouts that augury made")
-    about: dict[str, Any] = json.loads(raw.decode("utf-8"))
-    return about
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from augury.rollouts.config import RolloutsConfig
 from augury.rollouts.files import Tree
 from augury.rollouts.meaning import Meaning
 from augury.runs.atomic import write_json
-from augury.targets.rollout_importance import Similarity, from_rollouts
+from augury.targets.rollout_importance import from_rollouts, recorded_similarity
 from augury.traces.sources.math_rollouts import Rollout
 
-__all__ = ["distinct_sentences", "recorded_similarity", "write_labels", "write_similarity"]
+__all__ = ["distinct_sentences", "write_labels", "write_similarity"]
 
 _DIGITS = 6
 """Of a stored similarity."""
@@ -33,24 +32,17 @@ def distinct_sentences(tree: Tree, base: BaseSolution) -> list[str]:
 
 def write_similarity(tree: Tree, base: BaseSolution, meaning: Meaning) -> None:
     """Write how alike each sentence is to what its rollouts wrote in its place."""
-    told = []
+    pairs: list[tuple[str, list[str]]] = []
     for sentence in base.sentences:
         rows = _rows(tree, base, sentence.index)
-        others = list(dict.fromkeys(r["chunk_resampled"] for r in rows if r["chunk_resampled"]))
-        alike = meaning.similar(base.words(sentence), others).round(_DIGITS).tolist()
-        similar = dict(zip(others, alike, strict=True))
-        told.append({"chunk": base.words(sentence), "similar": similar})
+        others = dict.fromkeys(row["chunk_resampled"] for row in rows if row["chunk_resampled"])
+        pairs.append((base.words(sentence), list(others)))
+    alike = [each.round(_DIGITS).tolist() for each in meaning.similarities(pairs)]
+    told = [
+        {"chunk": one, "similar": dict(zip(others, values, strict=True))}
+        for (one, others), values in zip(pairs, alike, strict=True)
+    ]
     write_json(tree.problem(base.question.id, "similarity.json"), told)
-
-
-def recorded_similarity(told: Sequence[Mapping[str, Any]]) -> Similarity:
-    """The similarity that `similarity.json` holds; a pair that it does not hold is nan."""
-    known = {(row["chunk"], other): v for row in told for other, v in row["similar"].items()}
-
-    def similar(sentence: str, others: Sequence[str]) -> np.ndarray:
-        return np.array([known.get((sentence, other), np.nan) for other in others])
-
-    return similar
 
 
 def write_labels(tree: Tree, base: BaseSolution, config: RolloutsConfig, threshold: float) -> str:

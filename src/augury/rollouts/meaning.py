@@ -26,7 +26,14 @@ from augury.rollouts.files import Tree
 from augury.runs.atomic import replacing
 from augury.traces.encode import bos_of, encode
 
-__all__ = ["Meaning", "fit_meaning", "read_meaning", "resolved_encoder", "save_meaning"]
+__all__ = [
+    "Meaning",
+    "encoder_meaning",
+    "fit_meaning",
+    "read_meaning",
+    "resolved_encoder",
+    "save_meaning",
+]
 
 _OWN = "own"
 _PAIRS, _SEED = 20_000, 20_260_101
@@ -59,10 +66,18 @@ class Meaning:
 
     def similar(self, sentence: str, others: Sequence[str]) -> Float[np.ndarray, " other"]:
         """Cosine of each of the others with the sentence; 1 for the same words."""
-        distinct = list(dict.fromkeys([sentence, *others]))
-        vectors = self.vectors(distinct)
-        by_text = dict(zip(distinct, vectors @ vectors[0], strict=True))
-        return np.array([1.0 if each == sentence else by_text[each] for each in others])
+        return self.similarities([(sentence, others)])[0]
+
+    def similarities(
+        self, of: Sequence[tuple[str, Sequence[str]]]
+    ) -> list[Float[np.ndarray, " other"]]:
+        """`similar` of several sentences, every text embedded once."""
+        distinct = dict.fromkeys(text for one, others in of for text in (one, *others))
+        vector = dict(zip(distinct, self.vectors(list(distinct)), strict=True)) if distinct else {}
+        return [
+            np.array([1.0 if o == one else float(vector[o] @ vector[one]) for o in others])
+            for one, others in of
+        ]
 
 
 def resolved_encoder(config: EncoderConfig, *, on_server: bool) -> EncoderConfig:
@@ -100,15 +115,7 @@ def fit_meaning(
         DataError: Too few sentences, or one problem alone, to calibrate own states by.
     """
     if encoder.name != _OWN:
-        found = SentenceEncoder(encoder.name, encoder.revision)
-        how: dict[str, object] = {
-            "kind": "sentence encoder",
-            "name": encoder.name,
-            "revision": encoder.revision,
-            "identity": found.identity,
-            "threshold": encoder.threshold,
-        }
-        return Meaning(found, encoder.threshold, how)
+        return encoder_meaning(encoder)
     assert loaded is not None
     site = encoder.site or f"resid.{loaded.depth // 2}"
     states = _OwnStates(loaded, config.prompt.prefill, site, encoder.pooling)
@@ -127,6 +134,23 @@ def fit_meaning(
     return replace(fitted, threshold=threshold, how=how)
 
 
+def encoder_meaning(encoder: EncoderConfig) -> Meaning:
+    """The similarity by a sentence encoder.
+
+    Raises:
+        MissingInput: It is not there.
+    """
+    found = SentenceEncoder(encoder.name, encoder.revision)
+    how: dict[str, object] = {
+        "kind": "sentence encoder",
+        "name": encoder.name,
+        "revision": encoder.revision,
+        "identity": found.identity,
+        "threshold": encoder.threshold,
+    }
+    return Meaning(found, encoder.threshold, how)
+
+
 def save_meaning(tree: Tree, meaning: Meaning) -> None:
     """Keep mean and whitening of own states; a sentence encoder has none."""
     if meaning.mean is None or meaning.whitening is None:
@@ -136,7 +160,7 @@ def save_meaning(tree: Tree, meaning: Meaning) -> None:
         save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, path)
 
 
-def read_meaning(tree: Tree, how: Mapping[str, Any]) -> Meaning:
+def read_meaning(tree: Tree, how: Mapping[str, Any] | None) -> Meaning:
     """The similarity that a finished set of rollouts was judged by.
 
     Args:
@@ -144,10 +168,18 @@ def read_meaning(tree: Tree, how: Mapping[str, Any]) -> Meaning:
         how: What `rollouts.json` says of the encoder.
 
     Raises:
+        DataError: The set is not finished.
         MissingInput: The encoder or the model is not there.
     """
+    if how is None:
+        raise DataError(
+            str(tree.about), found="rollouts that are not finished", fix="run augury rollouts again"
+        )
     if how["kind"] == "sentence encoder":
-        return Meaning(SentenceEncoder(how["name"], how["revision"]), how["threshold"], how)
+        encoder = EncoderConfig(
+            name=how["name"], revision=how["revision"], threshold=how["threshold"]
+        )
+        return encoder_meaning(encoder)
     loaded = load_model(ModelConfig(**how["model"]))
     states = _OwnStates(loaded, how["behind"], how["site"], how["pooling"])
     arrays = load_file(tree.encoder)

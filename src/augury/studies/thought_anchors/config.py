@@ -55,6 +55,10 @@ class DataConfig(Config):
     limit: int | None = Field(default=None, ge=1)
     """Only the first so many, by id."""
 
+    encoder: str = ""
+    """What `augury anchors verify-labels` compares resampled sentences by, at a cosine of 0.8: a
+    sentence encoder, as a folder or a hub id. Rollouts that augury made say it themselves."""
+
     on_fault: Literal["skip", "stop"] = "skip"
     """What a problem does that cannot be read: be left out and listed, or end the run."""
 
