@@ -58,7 +58,7 @@ def cut_sentences(trace: Trace, tokens: TokenisedTrace) -> list[CutSentence]:
         end = start + low + len(words.rstrip())
         token = int((tokens.ends > first).argmax())
         at = int(tokens.starts[token])
-        if not text[at:first].strip() and at >= len(trace.prompt):
+        if not text[at:first].strip():
             found.append(CutSentence(len(found), first, end, token, at))
         elif found:
             found[-1] = replace(found[-1], end=end)

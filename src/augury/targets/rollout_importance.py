@@ -102,7 +102,7 @@ def prefix_cut(rollout: Rollout, sentences: Sequence[str], index: int, prompt: s
         that reads like the sentence was deleted with it; `elsewhere`: something else.
     """
     before = " ".join(sentences[:index])
-    prefix = rollout.prefix.removeprefix(prompt).split("<think>")[-1].split()
+    prefix = rollout.prefix.removeprefix(prompt.rstrip()).split("<think>")[-1].split()
     if prefix == before.split():
         return "right"
     everywhere = f"{before} {sentences[index]}".replace(sentences[index], "")
