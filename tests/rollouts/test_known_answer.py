@@ -1,4 +1,4 @@
-"""One sentence decides the answer: it is important, no other is, and by as much as can be worked out."""
+"""One sentence decides the answer: it is important, no other is, by what can be worked out."""
 
 from __future__ import annotations
 

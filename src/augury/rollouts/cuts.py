@@ -30,7 +30,7 @@ class CutSentence:
     """One past its last; white space aside."""
 
     token: int
-    """First token of it, with the white space before it; the tokens before are the prefix."""
+    """First token of it or of the white space before it; the tokens before are the prefix."""
 
     prefix_end: int
     """Where the text of the prefix ends."""
@@ -52,14 +52,19 @@ def cut_sentences(trace: Trace, tokens: TokenisedTrace) -> list[CutSentence]:
     start, stop = _thoughts(trace)
     text = trace.text
     found: list[CutSentence] = []
+    behind = start
     for low, high in split_sentences(text[start:stop]):
         words = text[start + low : start + high]
         first = start + low + len(words) - len(words.lstrip())
         end = start + low + len(words.rstrip())
         token = int((tokens.ends > first).argmax())
         at = int(tokens.starts[token])
+        while token and tokens.starts[token - 1] >= behind < tokens.ends[token - 1]:
+            token -= 1
+        behind = end
         if not text[at:first].strip():
-            found.append(CutSentence(len(found), first, end, token, at))
+            prefix_end = int(tokens.starts[token])
+            found.append(CutSentence(len(found), first, end, token, prefix_end))
         elif found:
             found[-1] = replace(found[-1], end=end)
         else:
