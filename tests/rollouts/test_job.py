@@ -191,7 +191,7 @@ def test_no_solution_to_take_is_said_with_its_reason(tmp_path: Path, organism: L
 def test_correct_and_incorrect_solutions_are_what_they_are_called(
     take: str, state: str, source: str, organism: LoadedModel
 ) -> None:
-    questions = {"source": source, "count": 8, "seed": 3}
+    questions = {"source": source, "count": 16, "seed": 3}
     config = small(questions=questions, base={"take": take, "attempts": 4})
     assert config.setting.split.endswith(f"{take}_base_solution")
     solved = solve(read_questions(config.questions), config, Author(config, organism))

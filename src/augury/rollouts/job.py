@@ -81,28 +81,22 @@ def make_rollouts(config: RolloutsConfig, root: Path, *, loaded: LoadedModel | N
         if not bases:
             told = "; ".join(f"problem {n}: {why}" for n, why in list(left_out.items())[:3])
             raise DataError("questions", found=f"nothing to take: {told}", expected="a solution")
-        _draw_all(tree, bases, config, author, journal)
-        fitted_by = {base.question.id: distinct_sentences(tree, base) for base in bases}
-        meaning = fit_meaning(config, encoder, author.loaded, fitted_by)
-        save_meaning(tree, meaning)
-        for base in track(bases, what="comparing sentences", unit="problems"):
-            write_similarity(tree, base, meaning)
-            if why := write_labels(tree, base, config, meaning.threshold):
-                left_out[base.question.id] = why
+        drew = _draw_all(tree, bases, config, author, journal)
         about = read_about(tree)
-        about |= {
-            "encoder": dict(meaning.how),
-            "left_out": {str(n): w for n, w in left_out.items()},
-        }
-        write_json(tree.about, about)
+        if drew or "encoder" not in about:
+            about |= _judge_all(tree, bases, config, encoder, author)
+            about["left_out"] = {str(n): why for n, why in left_out.items()} | about["left_out"]
+            write_json(tree.about, about)
+    left_out = {int(number): why for number, why in about["left_out"].items()}
     labelled = [base for base in bases if base.question.id not in left_out]
+    how = about["encoder"]
     return Made(
         tree.folder,
         tuple(base.question.id for base in labelled),
         sum(len(base.sentences) for base in labelled),
         left_out,
-        str(meaning.how.get("name", meaning.how["kind"])),
-        meaning.threshold,
+        how.get("name", how["kind"]),
+        how["threshold"],
     )
 
 
@@ -196,7 +190,8 @@ def _draw_all(
     config: RolloutsConfig,
     author: Author,
     journal: Journal,
-) -> None:
+) -> bool:
+    """Write the rollouts that are missing; returns whether any were."""
     done = {name for line in read_journal(journal.path) for name in line.get("rollouts", ())}
     chunks = list(unit_chunks(bases, config))
     todo = [chunk for chunk in chunks if not {unit.name for unit in chunk} <= done]
@@ -206,3 +201,23 @@ def _draw_all(
     for chunk in track(todo, what="writing rollouts", unit="batches"):
         draw_unit_chunk(tree, chunk, config, author)
         journal.append({"rollouts": [unit.name for unit in chunk]})
+    return bool(todo)
+
+
+def _judge_all(
+    tree: Tree,
+    bases: Sequence[BaseSolution],
+    config: RolloutsConfig,
+    encoder: EncoderConfig,
+    author: Author,
+) -> dict[str, Any]:
+    """Write similarities and labels; returns what compared, and problems without labels."""
+    fitted_by = {base.question.id: distinct_sentences(tree, base) for base in bases}
+    meaning = fit_meaning(config, encoder, author.loaded, fitted_by)
+    save_meaning(tree, meaning)
+    left_out = {}
+    for base in track(bases, what="comparing sentences", unit="problems"):
+        write_similarity(tree, base, meaning)
+        if why := write_labels(tree, base, config, meaning.threshold):
+            left_out[str(base.question.id)] = why
+    return {"encoder": dict(meaning.how), "left_out": left_out}

@@ -119,8 +119,7 @@ def _judged(
     weights = group_draws(len(signed), _DRAWS, seed)
     auroc, auroc_interval = _over_problems(wins, weights)
     mean, mean_interval = _over_problems(means, weights)
-    rng = np.random.default_rng(seed)
-    null = [_null(sizes, marked, plain, rng) for _ in range(_DRAWS)]
+    null = _null(sizes, marked, plain, np.random.default_rng(seed))
     return PlantedResult(
         kind=kind,
         estimator=estimator,
@@ -128,7 +127,7 @@ def _judged(
         problems=int(np.isfinite(wins).sum()),
         auroc=auroc,
         auroc_interval=auroc_interval,
-        p=float((1 + np.sum(np.array(null) >= auroc)) / (1 + _DRAWS)),
+        p=float((1 + np.sum(null >= auroc - 1e-12)) / (1 + _DRAWS)),
         size=float(np.concatenate([s[m] for s, m in zip(sizes, marked, strict=True)]).mean()),
         size_unmarked=float(
             np.concatenate([s[m] for s, m in zip(sizes, plain, strict=True)]).mean()
@@ -163,11 +162,15 @@ def _null(
     marked: Sequence[np.ndarray],
     plain: Sequence[np.ndarray],
     rng: np.random.Generator,
-) -> float:
-    """The AUROC with importances rotated within their problems."""
-    turned = [np.roll(size, rng.integers(len(size))) for size in sizes]
-    wins = np.array([_wins(s, m, p) for s, m, p in zip(turned, marked, plain, strict=True)])
-    return float(np.nanmean(wins))
+) -> Float[np.ndarray, " draw"]:
+    """AUROC with the importances of each problem rotated, as often as there are draws."""
+    total, problems = np.zeros(_DRAWS), 0
+    for size, m, p in zip(sizes, marked, plain, strict=True):
+        by_turn = np.array([_wins(np.roll(size, turn), m, p) for turn in range(len(size))])
+        if np.isfinite(by_turn).all():
+            total += by_turn[rng.integers(len(size), size=_DRAWS)]
+            problems += 1
+    return np.asarray(total / max(problems, 1))
 
 
 def _mean(values: np.ndarray, at: np.ndarray) -> float:
