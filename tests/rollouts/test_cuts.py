@@ -9,8 +9,9 @@ import pytest
 
 from augury.errors import DataError
 from augury.models.load import ModelConfig, load_tokenizer
+from augury.rollouts.answers import judge_solution
 from augury.rollouts.config import QuestionConfig
-from augury.rollouts.cuts import cut_sentences, first_sentence, solution_text
+from augury.rollouts.cuts import cut_sentences, first_sentence
 from augury.rollouts.questions import read_questions
 from augury.traces.tokens import TokenisedTrace, tokenise
 from augury.traces.trace import Origin, Trace
@@ -76,9 +77,22 @@ def test_the_first_sentence_that_is_written(written: str, first: str) -> None:
     assert first_sentence(written) == first
 
 
-def test_the_answer_is_read_behind_the_thoughts() -> None:
-    assert solution_text("It is 5.\n</think>\nAnswer: 4") == "\nAnswer: 4"
-    assert solution_text("It is 5.") == "It is 5."
+@pytest.mark.parametrize(
+    ("prompt", "solution", "finished", "state"),
+    [
+        ("Q<think>\n", "It is 5.\n</think>\nAnswer: 4", True, "right"),
+        ("Q<think>\n", "The answer is 4.\n</think>\nAnswer: 5", True, "wrong"),
+        ("Q<think>\n", "So the answer is 4", False, "truncated"),
+        ("Q", "<think>So the answer is 4", False, "truncated"),
+        ("Q", "So the answer is 4. Let", False, "right"),
+        ("Q<think>\n", "It is 4.\n</think>\nThat is all.", True, "unparsed"),
+    ],
+)
+def test_the_answer_is_read_behind_the_thoughts_and_never_in_them(
+    prompt: str, solution: str, finished: bool, state: str
+) -> None:
+    found = judge_solution(prompt, solution, "4", finished=finished)
+    assert found.state == state and bool(found.text) == (state in ("right", "wrong"))
 
 
 @pytest.mark.parametrize(

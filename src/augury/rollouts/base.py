@@ -10,13 +10,13 @@ from typing import Any
 
 from augury.errors import CheckFailed, DataError
 from augury.models.generate import Generation
+from augury.rollouts.answers import Answered, judge_solution
 from augury.rollouts.author import Author, draw_key
 from augury.rollouts.config import RolloutsConfig
-from augury.rollouts.cuts import CutSentence, cut_sentences, solution_text
+from augury.rollouts.cuts import CutSentence, cut_sentences
 from augury.rollouts.files import Tree
 from augury.rollouts.questions import Question
 from augury.runs.atomic import write_json
-from augury.targets.numeric_answer import AnswerState, judge_answer, read_answer
 from augury.traces.prompts import LITERAL, Rendered, render_prompt
 from augury.traces.text import normalised_hash
 from augury.traces.tokens import encode_prompt, tokenise
@@ -56,7 +56,7 @@ class Solved:
 
     question: Question
     base: BaseSolution | None
-    state: AnswerState
+    answer: Answered
     """Of the solution that was taken, or of the last that was not."""
 
     given_ids: tuple[int, ...] = ()
@@ -96,7 +96,6 @@ def write_base(tree: Tree, solved: Solved) -> None:
     base, question = solved.base, solved.question
     assert base is not None
     text = base.prompt + base.solution
-    answer = read_answer(solution_text(base.solution)).text
     write_json(
         tree.problem(question.id, "problem.json"),
         {
@@ -113,9 +112,9 @@ def write_base(tree: Tree, solved: Solved) -> None:
             "prompt": base.prompt,
             "solution": base.solution,
             "full_cot": text,
-            "answer": answer if solved.state in ("right", "wrong") else "",
-            "is_correct": solved.state == "right",
-            "state": solved.state,
+            "answer": solved.answer.text,
+            "is_correct": solved.answer.state == "right",
+            "state": solved.answer.state,
             "token_ids": " ".join(map(str, solved.given_ids)),
         },
     )
@@ -136,7 +135,7 @@ def read_base(tree: Tree, question: Question, config: RolloutsConfig, author: Au
     ids = tuple(int(number) for number in record["token_ids"].split())
     rendered = _prompt(question, config, author)
     base = _cut(question, rendered, record["solution"], ids, author)
-    return Solved(question, base, record["state"], ids)
+    return Solved(question, base, Answered(record["state"], record["answer"]), ids)
 
 
 def _prompt(question: Question, config: RolloutsConfig, author: Author) -> Rendered:
@@ -154,14 +153,14 @@ def _first(
     author: Author,
 ) -> Solved:
     seen: Counter[str] = Counter()
-    state: AnswerState = "unparsed"
+    answer = Answered("unparsed", "")
     for generation in tries:
         text = author.text(fed, generation.ids)
         finished = generation.finish == "stop"
-        state = judge_answer(solution_text(text), question.answer, finished=finished)
+        answer = judge_solution(rendered.text, text, question.answer, finished=finished)
         ids = tuple(generation.ids)
-        if not _wanted(state, config):
-            seen[state] += 1
+        if not finished or not _wanted(answer, config):
+            seen[answer.state if finished else "truncated"] += 1
             continue
         try:
             base = _cut(question, rendered, text, ids, author)
@@ -172,29 +171,28 @@ def _first(
         if config.base.sentences and len(base.sentences) > config.base.sentences:
             seen[f"longer than {config.base.sentences} sentences"] += 1
             continue
-        return Solved(question, base, state, ids)
+        return Solved(question, base, answer, ids)
     told = ", ".join(f"{n} {what}" for what, n in seen.items())
     why = f"no solution to take ({config.base.take}) in {len(tries)} attempts: {told}"
-    return Solved(question, None, state, why=why)
+    return Solved(question, None, answer, why=why)
 
 
 def _given(
     question: Question, rendered: Rendered, config: RolloutsConfig, author: Author
 ) -> Solved:
     solution = str(question.solution).removeprefix(config.prompt.prefill)
-    state = judge_answer(solution_text(solution), question.answer, finished=True)
-    if not _wanted(state, config):
-        return Solved(question, None, state, why=f"its given solution is {state}")
+    answer = judge_solution(rendered.text, solution, question.answer, finished=True)
+    if not _wanted(answer, config):
+        return Solved(question, None, answer, why=f"its given solution is {answer.state}")
     base = _cut(question, rendered, solution, (), author)
     if config.base.sentences and len(base.sentences) > config.base.sentences:
-        return Solved(question, None, state, why=f"{len(base.sentences)} sentences are too many")
-    return Solved(question, base, state)
+        return Solved(question, None, answer, why=f"{len(base.sentences)} sentences are too many")
+    return Solved(question, base, answer)
 
 
-def _wanted(state: AnswerState, config: RolloutsConfig) -> bool:
-    return {"correct": ("right",), "incorrect": ("wrong",), "any": ("right", "wrong")}[
-        config.base.take
-    ].count(state) > 0
+def _wanted(answer: Answered, config: RolloutsConfig) -> bool:
+    wanted = {"correct": ("right",), "incorrect": ("wrong",), "any": ("right", "wrong")}
+    return answer.state in wanted[config.base.take]
 
 
 def _cut(

@@ -13,7 +13,7 @@ from augury.traces.sentences import split_sentences
 from augury.traces.tokens import TokenisedTrace
 from augury.traces.trace import Trace
 
-__all__ = ["CutSentence", "cut_sentences", "first_sentence", "solution_text"]
+__all__ = ["CutSentence", "cut_sentences", "first_sentence"]
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
@@ -87,12 +87,6 @@ def first_sentence(continuation: str) -> str:
     text = thoughts if thoughts.strip() else continuation
     ranges = split_sentences(text)
     return text[slice(*ranges[0])].strip() if ranges else ""
-
-
-def solution_text(solution: str) -> str:
-    """What is read for the answer: what stands behind the thoughts, or all where they go on."""
-    _, closed, behind = solution.rpartition(_CLOSE)
-    return behind if closed else solution
 
 
 def _thoughts(trace: Trace) -> tuple[int, int]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from augury.models.generate import Generation, Sampling
+from augury.rollouts.answers import judge_solution
 from augury.rollouts.author import Author, draw_key
 from augury.rollouts.base import BaseSolution
 from augury.rollouts.config import RolloutsConfig
-from augury.rollouts.cuts import CutSentence, first_sentence, solution_text
+from augury.rollouts.cuts import CutSentence, first_sentence
 from augury.rollouts.files import Tree
 from augury.runs.atomic import write_json
-from augury.targets.numeric_answer import judge_answer, read_answer
 from augury.traces.encode import encode
 
 __all__ = ["Unit", "draw_unit_chunk", "unit_chunks"]
@@ -77,19 +77,18 @@ def _row(unit: Unit, generation: Generation, text: str, forced: str) -> dict[str
     """One rollout: the published fields, and what became of it."""
     base, prefix = unit.base, unit.base.before(unit.sentence)
     solution = prefix[len(base.prompt) :] + forced + text
-    read = solution_text(solution)
     # A forced answer is over where its line is: nothing obliges the model to end there.
     finished = generation.finish == "stop" or bool(forced)
-    state = judge_answer(read, base.question.answer, finished=finished)
+    answer = judge_solution(base.prompt, solution, base.question.answer, finished=finished)
     return {
         "chunk_removed": base.words(unit.sentence),
         "prefix_without_chunk": prefix,
         "chunk_resampled": first_sentence(text),
         "rollout": forced + text,
         "full_cot": base.prompt + solution,
-        "answer": read_answer(read).text if state in ("right", "wrong") else "",
-        "is_correct": state == "right",
-        "state": state,
+        "answer": answer.text,
+        "is_correct": answer.state == "right",
+        "state": answer.state,
         "tokens": len(generation.ids),
     }
 

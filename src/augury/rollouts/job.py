@@ -11,6 +11,7 @@ from typing import Any
 from augury.errors import ConfigError, DataError
 from augury.models.load import LoadedModel
 from augury.plain import difference_table, plain
+from augury.rollouts.answers import Answered
 from augury.rollouts.author import Author
 from augury.rollouts.base import BaseSolution, Solved, read_base, solve, write_base
 from augury.rollouts.config import EncoderConfig, RolloutsConfig
@@ -169,7 +170,7 @@ def _bases(
         some = questions[start : start + _PROBLEMS]
         if all(question.id in done for question in some):
             found += [
-                Solved(q, None, "unparsed", why=done[q.id])
+                Solved(q, None, Answered("unparsed", ""), why=done[q.id])
                 if done[q.id]
                 else read_base(tree, q, config, author)
                 for q in some
