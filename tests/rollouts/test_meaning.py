@@ -13,8 +13,8 @@ from tests.rollouts import chain_world
 from augury.errors import ConfigError, DataError, MissingInput
 from augury.models.load import LoadedModel, ModelConfig, load_model
 from augury.models.sentence_encoder import SentenceEncoder
-from augury.organism import grammar
-from augury.organism.world import draw_change, draw_problem
+from augury.organism.sentence_pairs import sentence_pairs
+from augury.organism.world import draw_problem
 from augury.organism.writer import write_chain
 from augury.rollouts.config import EncoderConfig, RolloutsConfig
 from augury.rollouts.files import Tree
@@ -52,35 +52,10 @@ def own(organism: LoadedModel, sentences: dict[int, list[str]]) -> Meaning:
     return fit_meaning(RolloutsConfig(), EncoderConfig(name="own"), organism, sentences)
 
 
-def planted_pairs() -> dict[str, list[tuple[str, str]]]:
-    """A step in other words; the same step with a wrong result; a step and another sentence."""
-    rng = random.Random(5)
-    pairs: dict[str, list[tuple[str, str]]] = {"same": [], "slip": [], "other": []}
-
-    def say(change: object, result: int, slots: dict[str, str]) -> str:
-        lead = rng.choice(grammar.LEADS).format(**slots)
-        step = rng.choice(grammar.EXPRESSIONS[change.operation])
-        told = step.format(a=change.before, b=change.amount, c=result)
-        return grammar.capitalised(lead + told) + rng.choice(grammar.TAILS).format(
-            **slots, c=result
-        )
-
-    for _ in range(PAIRS):
-        slots = {"name": "Tom", "thing": rng.choice(["nuts", "pens"]), "place": "box"}
-        change = draw_change(rng, rng.randint(4, 12))
-        one, right = say(change, change.after, slots), change.after
-        wrong = right + rng.choice([d for d in (-2, -1, 1, 2, 3, 10) if right + d >= 0])
-        filler = rng.choice(grammar.SENTENCES[rng.choice(grammar.FILLERS)])
-        pairs["same"].append((one, say(change, right, slots)))
-        pairs["slip"].append((one, say(change, wrong, slots)))
-        pairs["other"].append((one, filler.format(**slots, a=right, b=2, c=right + 2)))
-    return pairs
-
-
 def test_own_states_tell_a_slip_from_the_same_sum_in_other_words(own: Meaning) -> None:
     found = {
         kind: np.concatenate(own.similarities([(one, [other]) for one, other in pairs]))
-        for kind, pairs in planted_pairs().items()
+        for kind, pairs in sentence_pairs(random.Random(5), PAIRS).items()
     }
     truth = np.repeat([1, 0], PAIRS)
     assert roc_auc_score(truth, np.r_[found["same"], found["slip"]]) > 0.85
