@@ -16,9 +16,10 @@ from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.agreement import published_agreement, rollout_agreement
-from augury.studies.thought_anchors.checks import check_spans, failures, verify, verify_labels
+from augury.studies.thought_anchors.checks import check_spans, failures, verify
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CELLS, SUMMARY
+from augury.studies.thought_anchors.label_check import verify_labels
 from augury.studies.thought_anchors.ladder import LADDER, Features, climb, sentence_features
 from augury.studies.thought_anchors.scores import PREDICTIONS, Fold, shuffled_excess
 from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES, gather_problems
@@ -127,10 +128,11 @@ def test_changed_files_run_the_study_again(
     shutil.copytree(Path(done[1].data.path or ""), root)
     config = STUDY.read_config(None, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
-    STUDY.execute(run, config, only="sentences")
-    assert STUDY.plan(run, config)[0].status == "done"
+    for stage in ("rollouts", "sentences"):
+        STUDY.execute(run, config, only=stage)
+    assert [planned.status for planned in STUDY.plan(run, config)[:2]] == ["done", "done"]
     change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
-    planned = STUDY.plan(run, config)[0]
+    planned = STUDY.plan(run, config)[1]
     assert planned.status == "to run" and "files.102" in planned.why
 
 
@@ -268,10 +270,10 @@ def test_no_rung_reads_the_words_of_its_test_problem() -> None:
 
 def test_every_config_of_the_study_loads() -> None:
     paths = sorted(STUDY.default_config().parent.glob("*.yaml"))
-    assert len(paths) == 9
+    assert len(paths) == 10
     for path in paths:
         config = STUDY.read_config(path, [])
-        assert path.stem == "laptop" or config.data.split.split("_")[0] in path.stem
+        assert path.stem in ("laptop", "organism") or config.data.split.split("_")[0] in path.stem
         assert ("pilot" in path.stem) == (config.data.limit == 3)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from augury.config import Config
 from augury.evaluate.deferral import Objective
+from augury.rollouts.config import RolloutsConfig
 from augury.runs.paths import expand
 from augury.targets.importance import Estimator, LabelRule
 from augury.traces.sources.rollout_files import (
@@ -55,6 +56,14 @@ class DataConfig(Config):
     limit: int | None = Field(default=None, ge=1)
     """Only the first so many, by id."""
 
+    rollouts: RolloutsConfig | None = None
+    """How they are made, where the study makes its own: the stage `rollouts` writes what is missing
+    of them below `path`, and `model` and `split` follow from it."""
+
+    encoder: str = ""
+    """What `augury anchors verify-labels` compares resampled sentences by, at a cosine of 0.8: a
+    sentence encoder, as a folder or a hub id. Rollouts that augury made say it themselves."""
+
     on_fault: Literal["skip", "stop"] = "skip"
     """What a problem does that cannot be read: be left out and listed, or end the run."""
 
@@ -64,6 +73,8 @@ class DataConfig(Config):
             raise ValueError("source 'folder' needs a path")
         if self.source == "hub" and not self.revision:
             raise ValueError("source 'hub' needs a revision")
+        if self.source == "hub" and self.rollouts is not None:
+            raise ValueError("own rollouts are made in a folder: set source to folder")
         return self
 
     def files(self) -> RolloutFiles:
@@ -73,7 +84,8 @@ class DataConfig(Config):
             ConfigError: A name is no folder's, or the revision is no commit.
             MissingInput: A variable in the path is not set.
         """
-        setting = Setting(self.model, self.split)
+        own = self.rollouts.setting if self.rollouts else None
+        setting = own or Setting(self.model, self.split)
         if self.source == "hub":
             return HubRollouts(setting, self.revision)
         return FolderRollouts(Path(expand(str(self.path), "data.path")), setting)

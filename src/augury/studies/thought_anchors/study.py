@@ -2,7 +2,7 @@
 
 After "Thought Anchor Probes" (`docs/from-the-seeds.md`): sentences of solved maths problems, their
 importance from rollouts, and a ladder of predictors that see no hidden state, each problem scored
-by what was fitted without it. Five stages; each reads what the ones before it wrote.
+by what was fitted without it. Six stages; each reads what the ones before it wrote.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from collections.abc import Mapping
 
 from augury.runs.stages import Stage
 from augury.studies.study import Study, config_parts
-from augury.studies.thought_anchors import checks, evaluation, figures, report, scores, sentences
+from augury.studies.thought_anchors import (
+    checks,
+    evaluation,
+    figures,
+    own_rollouts,
+    report,
+    scores,
+    sentences,
+)
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 
 __all__ = ["STUDY"]
@@ -29,9 +37,16 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     config=ThoughtAnchorsConfig,
     stages=(
         Stage(
+            "rollouts",
+            own_rollouts.make_own_rollouts,
+            config_parts("data"),
+            outputs=(own_rollouts.ABOUT,),
+        ),
+        Stage(
             "sentences",
             sentences.make_sentences,
             _sentence_inputs,
+            after=("rollouts",),
             outputs=(
                 sentences.TRACES,
                 sentences.SENTENCES,
