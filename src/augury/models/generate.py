@@ -175,7 +175,8 @@ class _Sampler:
             if fresh:
                 self._admit(fresh)
             if self.running is not None:
-                self.alive, _ = self._step(self.running, self.rows, self.alive)
+                logits = self.running.next_logits()
+                self.alive, _ = self._step(self.running, logits, self.rows, self.alive)
                 self._drop()
         return [
             Generation(ids, "stop" if ended else "length")
@@ -211,7 +212,11 @@ class _Sampler:
         places: dict[tuple[int, ...], int] = {}
         copies = [places.setdefault(tuple(self.prompts[row]), len(places)) for row in taken]
         fresh = Running(self.loaded, list(places))
-        alive, going = self._step(fresh, rows, np.ones(len(rows), dtype=bool), copies)
+        logits = fresh.next_logits()
+        if len(places) < len(taken):
+            fresh.keep(np.array(copies))
+            logits = logits[copies]
+        alive, going = self._step(fresh, logits, rows, np.ones(len(rows), dtype=bool))
         if not going:
             return
         if self.running is None:
@@ -222,22 +227,11 @@ class _Sampler:
             self.alive = np.concatenate([self.alive, alive])
 
     def _step(
-        self,
-        running: Running,
-        rows: np.ndarray,
-        alive: np.ndarray,
-        copies: Sequence[int] | None = None,
+        self, running: Running, logits: torch.Tensor, rows: np.ndarray, alive: np.ndarray
     ) -> tuple[np.ndarray, bool]:
-        """Draw one token for every row; which are still alive, and whether any is.
-
-        `copies` says which sequence each row goes on from, where several share one.
-        """
+        """Draw one token for every row; which are still alive, and whether any is."""
         at = [min(len(self.new[row]), int(self.limit[row]) - 1) for row in rows.tolist()]
         uniforms = np.array([self.uniforms[r][k] for r, k in zip(rows.tolist(), at, strict=True)])
-        logits = running.next_logits()
-        if copies is not None and len(logits) < len(copies):
-            running.keep(np.array(copies))
-            logits = logits[list(copies)]
         tokens = _draw(logits, uniforms, self.settings)
         ended = alive & np.isin(tokens, self.stops)
         self.stopped[rows[ended]] = True
@@ -254,8 +248,11 @@ class _Sampler:
         assert self.running is not None
         if not self.alive.any():
             self.running, self.rows = None, self.rows[:0]
+            self.uniforms.clear()
         elif self.alive.mean() < _DROP_BELOW:
             self.running.keep(np.flatnonzero(self.alive))
+            for row in self.rows[~self.alive].tolist():
+                del self.uniforms[row]
             self.rows = self.rows[self.alive]
             self.alive = np.ones(len(self.rows), dtype=bool)
 
