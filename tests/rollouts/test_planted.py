@@ -12,14 +12,19 @@ from augury.traces.trace import Origin
 PROBLEMS, SENTENCES = 24, 12
 
 
-def problem(number: int, effect: float, *, everywhere: float = 0.0) -> RolloutProblem:
-    """Sentence 5 is a slip that lowers accuracy by `effect`; 3 is written while a slip is open."""
+def problem(
+    number: int, effect: float, *, everywhere: float = 0.0, loud: int | None = None
+) -> RolloutProblem:
+    """Sentence 5 is a slip that lowers accuracy by `effect`; 3 is written while a slip is open.
+
+    The importance of `loud` is larger than any other.
+    """
     rng = np.random.default_rng(number)
     chunks = []
     for n in range(SENTENCES):
         marks = {5: ("noticed slip",), 3: ("slip open",)}.get(n, ())
         helps = float(rng.normal(0, 0.05)) + everywhere * n / SENTENCES - effect * (n == 5)
-        helps = float(np.clip(helps, -1, 1))
+        helps = 0.9 if n == loud else float(np.clip(helps, -1, 1))
         chunks.append(
             LabelledChunk(
                 text=f"{n}.",
@@ -50,6 +55,12 @@ def test_a_planted_slip_is_important_and_harmful_under_both_signs() -> None:
         other = found["others while a slip is open", estimator]
         assert other.p > 0.01 and abs(other.signed) < 0.1
     assert not any(estimator == "forced" for _, estimator in found), "all 0: nothing was measured"
+
+
+@pytest.mark.parametrize("loud", [3, 10])
+def test_neither_open_slips_nor_far_sentences_are_what_a_slip_is_compared_with(loud: int) -> None:
+    found = judge_planted([problem(n, 0.4, loud=loud) for n in range(PROBLEMS)])
+    assert by_kind(found)["slips, to be noticed", "resampling"].auroc > 0.95
 
 
 def test_slips_without_effect_are_found_at_the_nominal_rate() -> None:

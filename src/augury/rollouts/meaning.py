@@ -221,8 +221,7 @@ class _OwnStates:
 
 
 def _whitened(raw: Meaning, sentences: Mapping[int, Sequence[str]]) -> Meaning:
-    from sklearn.covariance import LedoitWolf
-
+    """Centred and whitened by (covariance + mean variance)^(-1/2) of the distinct sentences."""
     texts = list(dict.fromkeys(each for own in sentences.values() for each in own))
     if len(texts) < _FEWEST or len(sentences) < 2:
         raise DataError(
@@ -232,10 +231,11 @@ def _whitened(raw: Meaning, sentences: Mapping[int, Sequence[str]]) -> Meaning:
             fix="take more problems, or name a sentence encoder",
         )
     rows = np.asarray(raw.embed(texts), dtype=np.float64)
-    fitted = LedoitWolf().fit(rows)
-    values, basis = np.linalg.eigh(fitted.covariance_)
-    whitening = basis / np.sqrt(np.maximum(values, 1e-12)) @ basis.T
-    return replace(raw, mean=fitted.location_, whitening=whitening)
+    mean = rows.mean(axis=0)
+    values, basis = np.linalg.eigh(np.cov(rows.T))
+    # Whitened to the end, directions that hardly vary would drown the others in their noise.
+    whitening = basis / np.sqrt(np.maximum(values, 0.0) + values.mean()) @ basis.T
+    return replace(raw, mean=mean, whitening=whitening)
 
 
 def _unrelated(meaning: Meaning, sentences: Mapping[int, Sequence[str]], quantile: float) -> float:
