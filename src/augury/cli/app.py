@@ -21,6 +21,7 @@ from augury.cli import (
     run,
     state_transition,
     store,
+    sweep,
     view,
 )
 from augury.errors import AuguryError
@@ -48,6 +49,7 @@ app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")
 app.add_typer(store.app, name="store")
 app.add_typer(state_transition.app, name="state-transition")
+app.add_typer(sweep.app, name="sweep")
 
 
 def _version(wanted: bool) -> None:

@@ -10,14 +10,32 @@ from typing import Generic, TypeVar
 from augury.activations.estimate import Estimate
 from augury.config import Config, load_config
 from augury.evaluate.records import CellResult
+from augury.evaluate.standing import Standing
 from augury.evaluate.tripwires import Tripwire
 from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
-__all__ = ["Study", "config_parts", "configs_folder"]
+__all__ = ["Study", "SweepPart", "config_parts", "configs_folder"]
 
 C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class SweepPart(Generic[C]):
+    """What a sweep over the configs of a study needs to know."""
+
+    judged: str
+    """Stage after which there are standings; what comes behind it is left out of a sweep."""
+
+    standings: Callable[[Run, C], Sequence[Standing]]
+    """Of a run whose stage `judged` is done; never empty."""
+
+    shared: tuple[str, ...] = ()
+    """Stages whose `outputs` are all that they write, so that other runs may take them over."""
+
+    reads: str | None = None
+    """The one of them that runs the model over the texts; None where none does."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +76,9 @@ class Study(Generic[C]):
     """Lines to print when only the stage of that name was asked for."""
     failures: Callable[[Run], Sequence[str]] | None = None
     """What a finished run left out, and why; None where a study leaves nothing out."""
+
+    sweep: SweepPart[C] | None = None
+    """How runs of it are compared; without it a sweep runs every stage, and ranks nothing."""
 
     default: str = "organism"
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""

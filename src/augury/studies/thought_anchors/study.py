@@ -10,8 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from augury.runs.stages import Stage
-from augury.studies.study import Study, config_parts
-from augury.studies.thought_anchors import checks, evaluation, figures, report, scores, sentences
+from augury.studies.study import Study, SweepPart, config_parts
+from augury.studies.thought_anchors import (
+    checks,
+    evaluation,
+    figures,
+    report,
+    scores,
+    sentences,
+    standing,
+)
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 
 __all__ = ["STUDY"]
@@ -75,5 +83,8 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     verify=checks.verify,
     view=checks.view,
     failures=checks.failures,
+    sweep=SweepPart(
+        judged="evaluation", standings=standing.standings, shared=("sentences", "scores")
+    ),
     default="qwen-14b-correct-full",
 )
