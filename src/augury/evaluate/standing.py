@@ -51,6 +51,9 @@ class Standing:
     predictor: str
     """Which of the run's, e.g. `resid.3`."""
 
+    site: str | None
+    """Whose states it sees, where these are of one site."""
+
     validation: GroupValues
     test: GroupValues
 
@@ -96,6 +99,7 @@ def cell_standing(
         metric="average precision",
         sees="states",
         predictor=result.site,
+        site=result.site,
         validation=_within(cell, validated, side, groups),
         test=_within(cell, cell.scores, TEST, groups),
         baseline=best,

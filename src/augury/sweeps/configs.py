@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from augury.config import Config
 from augury.errors import ConfigError
-from augury.models.load import ModelConfig, depth_of
+from augury.models.load import depth_of
 from augury.plain import fingerprint
 from augury.runs.adopt import stage_keys
-from augury.runs.paths import expand
 from augury.studies.registry import find_study
 from augury.studies.study import Study
+from augury.sweeps.joint_sites import JointSites, models_in
 from augury.sweeps.layer_names import names_layers, resolve_layers
 from augury.sweeps.spec import Setting, SweepSpec, overrides_of
 from augury.sweeps.work import stages_of
 
-__all__ = ["Distinct", "Member", "Resolver", "distinct"]
+__all__ = ["Distinct", "Member", "PlannedRun", "Resolver"]
 
 
 @dataclass(frozen=True)
-class Member:
-    """One config of a sweep."""
+class PlannedRun:
+    """One run of the study, for all configs that differ from it in nothing but their sites."""
 
     id: str
-    """12 hex digits of the study and the resolved config; the name of its run."""
-
-    setting: Setting
-    """The first setting that gives it."""
+    """12 hex digits of the study and the config; the name of the run."""
 
     config: Config
     """Of the study, complete."""
@@ -48,6 +43,23 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One config of a sweep."""
+
+    id: str
+    """12 hex digits of the study and the resolved config."""
+
+    setting: Setting
+    """The first setting that gives it."""
+
+    sites: frozenset[str]
+    """Which of the sites of its run are its own; empty where a config names none."""
+
+    run: PlannedRun
+    """Where its results are."""
+
+
+@dataclass(frozen=True)
 class Distinct:
     """The configs of one stage, and how many settings led to them."""
 
@@ -55,8 +67,15 @@ class Distinct:
     crossed: int
     """Settings."""
 
-    twins: tuple[tuple[Setting, str], ...]
-    """Settings that give a config which an earlier one gave, and its id."""
+    @property
+    def duplicates(self) -> int:
+        """Settings that give a config which an earlier one gave."""
+        return self.crossed - len(self.members)
+
+    @property
+    def runs(self) -> tuple[PlannedRun, ...]:
+        """Each once, in order."""
+        return tuple({member.run.id: member.run for member in self.members}.values())
 
 
 class Resolver:
@@ -79,7 +98,8 @@ class Resolver:
         self.base = self._find(folder)
         self._stages = stages_of(self.study)
         self._depth: dict[str, int] = {}
-        self._members: dict[tuple[tuple[str, str], ...], Member] = {}
+        self._configs: dict[tuple[tuple[str, str], ...], Config] = {}
+        self._runs: dict[str, PlannedRun] = {}
 
     def config(self, setting: Setting) -> Config:
         """The complete config, layers by number.
@@ -102,15 +122,44 @@ class Resolver:
                 where, found=error.found, expected=error.expected, fix=error.fix
             ) from error
 
-    def member(self, setting: Setting) -> Member:
-        """The config of a setting, with its id; made once."""
-        known = tuple(setting.items())
-        if known not in self._members:
-            config = self.config(setting)
-            identity = fingerprint([self.study.name, config.model_dump(mode="json")])[:12]
-            keys = stage_keys(config, self._stages)
-            self._members[known] = Member(identity, setting, config, keys)
-        return self._members[known]
+    def distinct(self, settings: Iterable[Setting], sites: JointSites) -> Distinct:
+        """The configs of the settings, each once, in the order in which they first come.
+
+        A run reads the sites of all configs so far that have its model: the texts are read once for
+        all of them, and predictors without states are fitted once.
+
+        Args:
+            settings: Of one stage.
+            sites: Of the stages before; those of this one are added.
+        """
+        known: dict[str, tuple[Setting, Config]] = {}
+        crossed = 0
+        for setting in settings:
+            crossed += 1
+            config = self._built(setting)
+            known.setdefault(self._identity(config), (setting, config))
+        for _, config in known.values():
+            sites.add(config)
+        members = [
+            Member(name, setting, sites.own(config), self._run(sites.joined(config)))
+            for name, (setting, config) in known.items()
+        ]
+        return Distinct(tuple(members), crossed)
+
+    def _built(self, setting: Setting) -> Config:
+        key = tuple(setting.items())
+        if key not in self._configs:
+            self._configs[key] = self.config(setting)
+        return self._configs[key]
+
+    def _run(self, config: Config) -> PlannedRun:
+        name = self._identity(config)
+        if name not in self._runs:
+            self._runs[name] = PlannedRun(name, config, stage_keys(config, self._stages))
+        return self._runs[name]
+
+    def _identity(self, config: Config) -> str:
+        return fingerprint([self.study.name, config.model_dump(mode="json")])[:12]
 
     def _find(self, folder: Path) -> Path:
         name = self.spec.config
@@ -125,7 +174,7 @@ class Resolver:
         return config
 
     def _depth_of(self, config: Config) -> int:
-        model = next(_models_in(config), None)
+        model = next(models_in(config), None)
         if model is None:
             raise ConfigError(
                 "layers by their place",
@@ -136,25 +185,3 @@ class Resolver:
         if key not in self._depth:
             self._depth[key] = depth_of(model)
         return self._depth[key]
-
-
-def distinct(resolver: Resolver, settings: Iterable[Setting]) -> Distinct:
-    """The configs of the settings, each once, in the order in which they first come."""
-    members: dict[str, Member] = {}
-    twins: list[tuple[Setting, str]] = []
-    for setting in settings:
-        member = resolver.member(setting)
-        if member.id in members:
-            twins.append((setting, member.id))
-        else:
-            members[member.id] = member
-    return Distinct(tuple(members.values()), len(members) + len(twins), tuple(twins))
-
-
-def _models_in(config: BaseModel) -> Iterator[ModelConfig]:
-    for name in type(config).model_fields:
-        value = getattr(config, name)
-        if isinstance(value, ModelConfig):
-            yield value.model_copy(update={"name": expand(value.name, f"{name}.name")})
-        elif isinstance(value, BaseModel):
-            yield from _models_in(value)

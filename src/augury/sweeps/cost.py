@@ -8,19 +8,19 @@ from statistics import fmean
 
 from augury.studies.reading import estimate_job
 from augury.sweeps.campaign import Campaign
-from augury.sweeps.configs import Member
+from augury.sweeps.configs import PlannedRun
 
 __all__ = ["Cost", "Readings", "cost_of", "estimate_readings", "left_minutes"]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of the configs that are not done."""
+    """Of the runs that are not done."""
 
     times: Mapping[str, int]
-    """By stage: how often it runs. Configs that agree in all that it depends on share it."""
+    """By stage: how often it runs. Runs that agree in all that it depends on share it."""
 
-    configs: int
+    runs: int
     seconds: Mapping[str, float | None]
     """By stage: mean over the times that it ran in this sweep; None where it never did."""
 
@@ -53,23 +53,23 @@ def cost_of(campaign: Campaign) -> Cost:
     """What is still to be done, counted in stages, with the times that were measured so far."""
     part = campaign.resolver.study.sweep
     shared = part.shared if part is not None else ()
-    done = [member for member in campaign.members if campaign.is_done(member)]
-    left = [member for member in campaign.members if not campaign.is_done(member)]
-    have = {member.keys[stage] for member in done for stage in shared}
-    stages = list(campaign.members[0].keys) if campaign.members else []
+    done = [run for run in campaign.runs if campaign.is_done(run)]
+    left = [run for run in campaign.runs if not campaign.is_done(run)]
+    have = {run.keys[stage] for run in done for stage in shared}
+    stages = list(campaign.runs[0].keys) if campaign.runs else []
     times = {
-        stage: len({m.keys[stage] for m in left} - have) if stage in shared else len(left)
+        stage: len({run.keys[stage] for run in left} - have) if stage in shared else len(left)
         for stage in stages
     }
     spent: dict[str, list[float]] = {stage: [] for stage in stages}
-    for member in done:
-        for stage, seconds in (campaign.endings[member.id].stages or {}).items():
+    for run in done:
+        for stage, seconds in (campaign.endings[run.id].stages or {}).items():
             spent[stage].append(seconds)
     return Cost(
         times=times,
-        configs=len(left),
+        runs=len(left),
         seconds={stage: fmean(each) if each else None for stage, each in spent.items()},
-        bytes=fmean(campaign.endings[member.id].bytes for member in done) if done else None,
+        bytes=fmean(campaign.endings[run.id].bytes for run in done) if done else None,
     )
 
 
@@ -84,19 +84,19 @@ def estimate_readings(campaign: Campaign) -> Readings:
     study = campaign.resolver.study
     wanted = _unread(campaign)
     estimate = study.estimate or (lambda config: estimate_job(config.job))
-    found = [estimate(member.config) for member in wanted]
+    found = [estimate(run.config) for run in wanted]
     return Readings(
         len(found), sum(each.bytes for each in found), sum(each.seconds for each in found) / 60
     )
 
 
-def _unread(campaign: Campaign) -> list[Member]:
-    """One config for each distinct reading that is still to be done."""
+def _unread(campaign: Campaign) -> list[PlannedRun]:
+    """One run for each distinct reading that is still to be done."""
     part = campaign.resolver.study.sweep
     if part is None or part.reads is None:
         return []
-    have = {m.keys[part.reads] for m in campaign.members if campaign.is_done(m)}
-    first: dict[str, Member] = {}
-    for member in campaign.members:
-        first.setdefault(member.keys[part.reads], member)
-    return [member for key, member in first.items() if key not in have]
+    have = {run.keys[part.reads] for run in campaign.runs if campaign.is_done(run)}
+    first: dict[str, PlannedRun] = {}
+    for run in campaign.runs:
+        first.setdefault(run.keys[part.reads], run)
+    return [run for key, run in first.items() if key not in have]

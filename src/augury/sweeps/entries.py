@@ -62,26 +62,28 @@ def entries_of(
 
     Args:
         members: Configs that are done.
-        standings: Of each, by id.
+        standings: By id of the run.
         replicates: Axes that repeat a config.
-        tripped: Touched tripwires, by id.
+        tripped: Touched tripwires, by id of the run.
     """
     alike: dict[tuple[tuple[str, str], ...], list[Member]] = {}
     for member in members:
         alike.setdefault(tuple(_without(member.setting, replicates).items()), []).append(member)
     found = []
     for setting, same in alike.items():
-        leagues = dict.fromkeys(each.league for m in same for each in standings[m.id])
-        for league in leagues:
-            held = [m for m in same if any(s.league == league for s in standings[m.id])]
-            chosen = _chosen([[s for s in standings[m.id] if s.league == league] for m in held])
+        own = {member.id: _own(member, standings[member.run.id]) for member in same}
+        for league in dict.fromkeys(each.league for of in own.values() for each in of):
+            held = [m for m in same if any(s.league == league for s in own[m.id])]
+            chosen = _chosen([[s for s in own[m.id] if s.league == league] for m in held])
             found.append(
                 Entry(
                     setting=dict(setting),
                     members=tuple(held),
                     standing=_merged(chosen),
                     by_replicate=tuple(v for s in chosen if (v := mean_of(s.test)) is not None),
-                    tripped=tuple(dict.fromkeys(t for m in held for t in tripped.get(m.id, ()))),
+                    tripped=tuple(
+                        dict.fromkeys(t for m in held for t in tripped.get(m.run.id, ()))
+                    ),
                 )
             )
     return found
@@ -104,6 +106,11 @@ def mean_interval(values: GroupValues) -> Interval | None:
 def paired(left: GroupValues, right: GroupValues) -> GroupValues:
     """Difference on the groups that both have."""
     return {name: value - right[name] for name, value in left.items() if name in right}
+
+
+def _own(member: Member, standings: Sequence[Standing]) -> list[Standing]:
+    """Those of its run that are about its sites, or about none."""
+    return [each for each in standings if each.site is None or each.site in member.sites]
 
 
 def _without(setting: Setting, names: Sequence[str]) -> Setting:

@@ -10,7 +10,7 @@ from augury.errors import AuguryError, PartialFailure
 from augury.runs.lock import exclusive
 from augury.runs.progress import say
 from augury.sweeps.campaign import Campaign, plan_campaign
-from augury.sweeps.configs import Member, Resolver
+from augury.sweeps.configs import PlannedRun, Resolver
 from augury.sweeps.cost import left_minutes
 from augury.sweeps.folder import SweepFolder
 from augury.sweeps.heartbeat import beating
@@ -62,80 +62,78 @@ def execute(folder: SweepFolder, resolver: Resolver, engine: Engine, orders: Ord
         with beating(folder.heartbeat, call.sign):
             while True:
                 campaign = plan_campaign(folder, resolver)
-                folder.write_manifest([phase.fresh for phase in campaign.phases])
-                call.done = sum(map(campaign.is_done, campaign.members))
-                call.of = len(campaign.members)
+                folder.write_manifest([phase.all.members for phase in campaign.phases])
+                call.done = sum(map(campaign.is_done, campaign.runs))
+                call.of = len(campaign.runs)
                 wave = next_wave(campaign, _candidates(campaign, call, orders))
                 if not wave:
                     return campaign
                 _run_wave(campaign, wave, engine, call, orders)
 
 
-def next_wave(campaign: Campaign, candidates: Sequence[Member]) -> list[Member]:
+def next_wave(campaign: Campaign, candidates: Sequence[PlannedRun]) -> list[PlannedRun]:
     """Candidates, in their order, of which no two would do the same work at the same time."""
     finished = set(_donors(campaign))
     claimed: set[str] = set()
     wave = []
-    for member in candidates:
-        own = {member.keys[stage] for stage in _shared(campaign)} - finished
+    for run in candidates:
+        own = {run.keys[stage] for stage in _shared(campaign)} - finished
         if not own & claimed:
-            wave.append(member)
+            wave.append(run)
         claimed |= own
     return wave
 
 
-def _candidates(campaign: Campaign, call: _Call, orders: Orders) -> list[Member]:
+def _candidates(campaign: Campaign, call: _Call, orders: Orders) -> list[PlannedRun]:
     waiting = [
-        member
-        for member in campaign.members
-        if not campaign.is_done(member) and member.id not in call.given_up
+        run for run in campaign.runs if not campaign.is_done(run) and run.id not in call.given_up
     ]
-    again = [member for member in waiting if member.id in call.tries]
-    fresh = [member for member in waiting if member.id not in call.tries]
+    again = [run for run in waiting if run.id in call.tries]
+    fresh = [run for run in waiting if run.id not in call.tries]
     room = len(fresh) if orders.most is None else max(0, orders.most - len(call.tries))
-    allowed = {member.id for member in (*again, *fresh[:room])}
-    return [member for member in waiting if member.id in allowed]
+    allowed = {run.id for run in (*again, *fresh[:room])}
+    return [run for run in waiting if run.id in allowed]
 
 
 def _run_wave(
-    campaign: Campaign, wave: Sequence[Member], engine: Engine, call: _Call, orders: Orders
+    campaign: Campaign, wave: Sequence[PlannedRun], engine: Engine, call: _Call, orders: Orders
 ) -> None:
     folder = campaign.folder
     for number, outcome in _outcomes(campaign, wave, engine, call):
-        member = wave[number]
-        call.running.remove(member.id)
-        folder.ended(outcome, member.key)
+        run = wave[number]
+        call.running.remove(run.id)
+        folder.ended(outcome, run.key)
         if outcome.error is None:
             call.done += 1
             seconds = sum(outcome.stages.values())
             left = left_minutes(replace(campaign, endings=folder.endings()))
-            say(f"{call.done} of {call.of}: {_told(member)} in {seconds:.1f} s; {left}")
+            say(f"{call.done} of {call.of}: {campaign.told(run)} in {seconds:.1f} s; {left}")
             continue
-        tries = call.tries[member.id]
+        tries = call.tries[run.id]
         if outcome.again and tries <= orders.retries:
-            say(f"{_told(member)} failed, and is tried again: {outcome.error}")
+            say(f"{campaign.told(run)} failed, and is tried again: {outcome.error}")
             continue
-        call.given_up.add(member.id)
-        say(f"{_told(member)} failed: {outcome.error}")
+        call.given_up.add(run.id)
+        say(f"{campaign.told(run)} failed: {outcome.error}")
         if not orders.go_on:
-            raise _named(outcome.error, member)
+            raise _named(outcome.error, campaign.told(run))
 
 
 def _outcomes(
-    campaign: Campaign, wave: Sequence[Member], engine: Engine, call: _Call
+    campaign: Campaign, wave: Sequence[PlannedRun], engine: Engine, call: _Call
 ) -> Iterator[tuple[int, Outcome]]:
     """What became of each config, in the order in which they end."""
 
     def arguments(number: int) -> tuple[Task]:
-        member = wave[number]
-        call.tries[member.id] = call.tries.get(member.id, 0) + 1
-        call.running.append(member.id)
-        campaign.folder.started(member.id, call.tries[member.id])
-        return (_task(campaign, member),)
+        run = wave[number]
+        call.tries[run.id] = call.tries.get(run.id, 0) + 1
+        call.running.append(run.id)
+        campaign.folder.started(run.id, call.tries[run.id])
+        return (_task(campaign, run),)
 
     ended: set[int] = set()
     try:
-        work = Work(run_member, arguments, keys=range(len(wave)), unit="config")
+        work = Work(run_member, arguments, keys=range(len(wave)), unit="run")
         for number, outcome in engine(work):
             ended.add(number)
             yield number, outcome
@@ -146,24 +144,24 @@ def _outcomes(
                 yield number, Outcome(wave[number].id, error=error)
 
 
-def _task(campaign: Campaign, member: Member) -> Task:
+def _task(campaign: Campaign, run: PlannedRun) -> Task:
     donors = _donors(campaign)
-    shared = {stage: donors.get(member.keys[stage]) for stage in _shared(campaign)}
+    shared = {stage: donors.get(run.keys[stage], run.id) for stage in _shared(campaign)}
     return Task(
-        id=member.id,
+        id=run.id,
         study=campaign.resolver.study.name,
-        config=config_json(member.config),
+        config=config_json(run.config),
         runs=campaign.folder.runs.resolve(),
-        donors={stage: run for stage, run in shared.items() if run not in (None, member.id)},
+        donors={stage: name for stage, name in shared.items() if name != run.id},
     )
 
 
 def _donors(campaign: Campaign) -> dict[str, str]:
     """By key of a shared stage, a run that ended with it, before those one that is done."""
     found: dict[str, str] = {}
-    ended = [member for member in campaign.members if member.id in campaign.endings]
-    for member in sorted(ended, key=campaign.is_done):
-        found |= {member.keys[stage]: member.id for stage in _shared(campaign)}
+    ended = [run for run in campaign.runs if run.id in campaign.endings]
+    for run in sorted(ended, key=campaign.is_done):
+        found |= {run.keys[stage]: run.id for stage in _shared(campaign)}
     return found
 
 
@@ -172,14 +170,9 @@ def _shared(campaign: Campaign) -> tuple[str, ...]:
     return part.shared if part is not None else ()
 
 
-def _told(member: Member) -> str:
-    setting = " ".join(f"{name}={label}" for name, label in member.setting.items())
-    return f"config {member.id} {setting}".strip()
-
-
-def _named(error: AuguryError, member: Member) -> AuguryError:
+def _named(error: AuguryError, told: str) -> AuguryError:
     return type(error)(
-        f"{_told(member)}: {error.where}",
+        f"{told}: {error.where}",
         found=error.found,
         expected=error.expected,
         fix=error.fix or "see the message, or let the others run on with --continue-on-error",

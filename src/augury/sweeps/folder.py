@@ -1,10 +1,10 @@
 """The folder of a sweep, and its journal: what was started, what is done, what failed.
 
 sweep.yaml          the sweep, complete; config.yaml what is below its axes
-manifest.jsonl      one line per distinct config: stage, id, setting; written before it starts
+manifest.jsonl      one line per distinct config: stage, id, run, setting; written before it starts
 journal.jsonl       one durable line per start, end and failure
-standings/ID.json   what the leaderboard is made of
-runs/STUDY/ID/      the run of each config
+standings/RUN.json  what the leaderboard is made of
+runs/STUDY/RUN/     the runs; one serves all configs that differ in nothing but their sites
 heartbeat.json      what is being worked on, renewed every few seconds
 """
 
@@ -31,7 +31,7 @@ __all__ = ["Ended", "SweepFolder"]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the last try of a config ended."""
+    """How the last try of a run ended."""
 
     id: str
     key: str
@@ -93,19 +93,26 @@ class SweepFolder:
     def write_manifest(self, stages: Sequence[Sequence[Member]]) -> None:
         """Write one line per config, stage after stage."""
         lines = [
-            json_text({"stage": number, "id": member.id, "setting": member.setting})
+            json_text(
+                {
+                    "stage": number,
+                    "id": member.id,
+                    "run": member.run.id,
+                    "setting": member.setting,
+                }
+            )
             for number, members in enumerate(stages, start=1)
             for member in members
         ]
         write_text(self.path / "manifest.jsonl", "".join(f"{line}\n" for line in lines))
 
     def started(self, identity: str, attempt: int) -> None:
-        """Note that a config is being worked on."""
-        self._journal.append({"event": "start", "config": identity, "attempt": attempt})
+        """Note that a run is being worked on."""
+        self._journal.append({"event": "start", "run": identity, "attempt": attempt})
 
     def ended(self, outcome: Outcome, key: str) -> Ended:
-        """Keep what became of a config."""
-        line: dict[str, Any] = {"event": "done", "config": outcome.id, "key": key}
+        """Keep what became of a run."""
+        line: dict[str, Any] = {"event": "done", "run": outcome.id, "key": key}
         if outcome.error is not None:
             line |= {"event": "failed", "error": str(outcome.error)}
         else:
@@ -120,12 +127,12 @@ class SweepFolder:
         return _ended(line)
 
     def endings(self) -> dict[str, Ended]:
-        """How each config that ever ended did so the last time."""
+        """How each run that ever ended did so the last time."""
         records = read_journal(self._journal.path)
-        return {line["config"]: _ended(line) for line in records if line["event"] != "start"}
+        return {line["run"]: _ended(line) for line in records if line["event"] != "start"}
 
     def standings(self, identity: str) -> list[Standing]:
-        """Of a config that is done."""
+        """Of a run that is done."""
         return read_standings(self.path / "standings" / f"{identity}.json")
 
     def sign_of_life(self) -> dict[str, Any]:
@@ -143,7 +150,7 @@ class SweepFolder:
 
 def _ended(line: Mapping[str, Any]) -> Ended:
     return Ended(
-        id=line["config"],
+        id=line["run"],
         key=line["key"],
         error=line.get("error", ""),
         stages=line.get("stages"),

@@ -90,7 +90,7 @@ class SweepSpec(Axes):
 
     @model_validator(mode="after")
     def _names_are_axes(self) -> SweepSpec:
-        known: dict[str, list[str]] = Field(default_factory=dict)
+        known: dict[str, list[str]] = {}
         for stage in self.stages:
             again = known.keys() & stage.axes.keys()
             if again:

@@ -58,19 +58,19 @@ def plan_lines(campaign: Campaign, *, estimate: bool = True) -> list[str]:
     for number, phase in enumerate(campaign.phases, start=1):
         of = phase.all
         lines.append(
-            f"stage {number}  {of.crossed} combinations, {len(of.members)} distinct configs, "
-            f"{len(of.twins)} duplicates dropped"
+            f"stage {number}  {of.crossed} combinations, {len(of.members)} distinct configs "
+            f"({of.duplicates} duplicates dropped) in {len(of.runs)} runs"
         )
     if campaign.waiting:
         lines.append(f"{campaign.waiting} more stages, chosen when these are done")
     cost = cost_of(campaign)
-    done = len(campaign.members) - cost.configs
-    lines.append(f"done     {done} of {len(campaign.members)}")
+    done = len(campaign.runs) - cost.runs
+    lines.append(f"done     {done} of {len(campaign.runs)} runs")
     rows: list[list[CellValue]] = [
-        [stage, times, cost.configs, cost.seconds[stage]] for stage, times in cost.times.items()
+        [stage, times, cost.runs, cost.seconds[stage]] for stage, times in cost.times.items()
     ]
     lines += text_table(["work", "times", "instead of", "seconds each"], rows)
-    if estimate and cost.configs:
+    if estimate and cost.runs:
         found = estimate_readings(campaign)
         if found.count:
             lines.append(
@@ -78,9 +78,9 @@ def plan_lines(campaign: Campaign, *, estimate: bool = True) -> list[str]:
                 f"{found.minutes:.1f} min on this machine"
             )
     if cost.bytes is not None:
-        lines.append(f"disk     {cost.bytes * cost.configs / 1e9:.3f} GB, from the runs so far")
+        lines.append(f"disk     {cost.bytes * cost.runs / 1e9:.3f} GB, from the runs so far")
     if cost.minutes is None:
-        lines.append("time     not known before one config has run: try --max-configs 1")
+        lines.append("time     not known before one run is done: try --max-configs 1")
     else:
         lines.append(f"time     {cost.minutes:.1f} min, from the runs so far")
     return lines
@@ -88,34 +88,34 @@ def plan_lines(campaign: Campaign, *, estimate: bool = True) -> list[str]:
 
 def status_lines(campaign: Campaign) -> list[str]:
     """What is done, what failed and why, and which tripwires were touched."""
-    members = campaign.members
-    done = [member for member in members if campaign.is_done(member)]
-    failed = [(m.id, campaign.failure(m)) for m in members if campaign.failure(m)]
-    left = len(members) - len(done)
-    lines = [f"{len(done)} of {len(members)} configs done, {left} left, {len(failed)} failed"]
+    runs = campaign.runs
+    done = [run for run in runs if campaign.is_done(run)]
+    failed = [(run.id, campaign.failure(run)) for run in runs if campaign.failure(run)]
+    left = len(runs) - len(done)
+    lines = [f"{len(done)} of {len(runs)} runs done, {left} left, {len(failed)} failed"]
     lines += _sign_of_life(campaign) if left else []
     lines += [printable(f"failed   {name}: {why}") for name, why in failed]
-    for member in done:
-        ended = campaign.endings[member.id]
-        lines += [printable(f"tripped  {member.id}: {wire}") for wire in ended.tripped]
-        lines += [printable(f"left out {member.id}: {what}") for what in ended.left_out]
+    for run in done:
+        ended = campaign.endings[run.id]
+        lines += [printable(f"tripped  {run.id}: {wire}") for wire in ended.tripped]
+        lines += [printable(f"left out {run.id}: {what}") for what in ended.left_out]
     return lines
 
 
 def raise_if_left(campaign: Campaign) -> None:
-    """End a sweep that is not sound to its last config.
+    """End a sweep that is not sound to its last run.
 
     Raises:
-        PartialFailure: Configs failed, touched a tripwire, or left something out; all are named.
+        PartialFailure: Runs failed, touched a tripwire, or left something out; all are named.
     """
     faults = []
-    for member in campaign.members:
-        if why := campaign.failure(member):
-            faults.append(f"{member.id} failed: {why}")
-        elif member.id in campaign.endings:
-            ended = campaign.endings[member.id]
-            faults += [f"{member.id} touched a tripwire: {wire}" for wire in ended.tripped]
-            faults += [f"{member.id} left out: {what}" for what in ended.left_out]
+    for run in campaign.runs:
+        if why := campaign.failure(run):
+            faults.append(f"{run.id} failed: {why}")
+        elif run.id in campaign.endings:
+            ended = campaign.endings[run.id]
+            faults += [f"{run.id} touched a tripwire: {wire}" for wire in ended.tripped]
+            faults += [f"{run.id} left out: {what}" for what in ended.left_out]
     if faults:
         found = "\n".join([f"{len(faults)} faults", *(f"  {fault}" for fault in faults)])
         raise PartialFailure(f"sweep {campaign.folder.path}", found=found)

@@ -38,6 +38,7 @@ def _standing(result: GroupResult, every: pl.DataFrame, config: ThoughtAnchorsCo
         metric=result.metric,
         sees="no states" if result.predictor in LADDER else "states",
         predictor=result.predictor,
+        site=None,
         validation=_by_problem(every, result.target, column, "validation"),
         test=_by_problem(every, result.target, column, "test"),
         baseline=best,

@@ -1,0 +1,59 @@
+"""Sites of many configs, read together: one pass over the texts serves every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from augury.activations.plan import ReadingPlan
+from augury.config import Config
+from augury.models.load import ModelConfig
+from augury.models.sites import sites_in_order
+from augury.plain import fingerprint
+from augury.runs.paths import expand
+
+__all__ = ["JointSites", "models_in"]
+
+
+class JointSites:
+    """The sites that a sweep's configs name, by model."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, set[str]] = {}
+
+    def add(self, config: Config) -> None:
+        """Take in the sites of a config."""
+        self._named.setdefault(_model_key(config), set()).update(self.own(config))
+
+    def own(self, config: Config) -> frozenset[str]:
+        """The sites that a config names itself; none where it reads nothing."""
+        reading = _reading(config)
+        return frozenset(reading.sites) if reading is not None else frozenset()
+
+    def joined(self, config: Config) -> Config:
+        """The config with the sites of all that have its model."""
+        reading = _reading(config)
+        if reading is None:
+            return config
+        sites = sites_in_order(self._named[_model_key(config)])
+        return config.model_copy(update={"reading": reading.model_copy(update={"sites": sites})})
+
+
+def models_in(config: BaseModel) -> Iterator[ModelConfig]:
+    """Every model that a config names, `$NAME` in it read from the environment."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, ModelConfig):
+            yield value.model_copy(update={"name": expand(value.name, f"{name}.name")})
+        elif isinstance(value, BaseModel):
+            yield from models_in(value)
+
+
+def _reading(config: Config) -> ReadingPlan | None:
+    found = getattr(config, "reading", None)
+    return found if isinstance(found, ReadingPlan) else None
+
+
+def _model_key(config: Config) -> str:
+    return fingerprint([model.model_dump(mode="json") for model in models_in(config)])
