@@ -15,9 +15,11 @@ from augury.cli import (
     deferrals,
     doctor,
     evaluate,
+    gate,
     organism,
     probes,
     reading,
+    report,
     run,
     state_transition,
     store,
@@ -44,6 +46,9 @@ app.command("doctor")(doctor.command)
 app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)
 app.command("view")(view.command)
+app.command("gate")(gate.command)
+app.command("matrix")(report.matrix)
+app.command("report")(report.report)
 app.add_typer(anchors.app, name="anchors")
 app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")

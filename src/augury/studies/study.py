@@ -77,6 +77,9 @@ class Study(Generic[C]):
     failures: Callable[[Run], Sequence[str]] | None = None
     """What a finished run left out, and why; None where a study leaves nothing out."""
 
+    misplaced: Callable[[Run, C], Sequence[str]] | None = None
+    """Spans that only this study keeps, and that do not read back as what they cover."""
+
     sweep: SweepPart[C] | None = None
     """How runs of it are compared; without it a sweep runs every stage, and ranks nothing."""
 

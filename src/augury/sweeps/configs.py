@@ -11,11 +11,12 @@ from typing import Any
 from augury.config import Config
 from augury.errors import ConfigError
 from augury.models.load import depth_of
+from augury.models.named import models_in
 from augury.plain import fingerprint
 from augury.runs.adopt import stage_keys
 from augury.studies.registry import find_study
 from augury.studies.study import Study
-from augury.sweeps.joint_sites import JointSites, models_in
+from augury.sweeps.joint_sites import JointSites
 from augury.sweeps.layer_names import names_layers, resolve_layers
 from augury.sweeps.spec import Setting, SweepSpec, overrides_of
 from augury.sweeps.work import stages_of

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from pydantic import BaseModel
-
 from augury.activations.plan import ReadingPlan
 from augury.config import Config
-from augury.models.load import ModelConfig
+from augury.models.named import models_in
 from augury.models.sites import sites_in_order
 from augury.plain import fingerprint
-from augury.runs.paths import expand
 
-__all__ = ["JointSites", "models_in"]
+__all__ = ["JointSites"]
 
 
 class JointSites:
@@ -38,16 +33,6 @@ class JointSites:
             return config
         sites = sites_in_order(self._named[_model_key(config)])
         return config.model_copy(update={"reading": reading.model_copy(update={"sites": sites})})
-
-
-def models_in(config: BaseModel) -> Iterator[ModelConfig]:
-    """Every model that a config names, `$NAME` in it read from the environment."""
-    for name in type(config).model_fields:
-        value = getattr(config, name)
-        if isinstance(value, ModelConfig):
-            yield value.model_copy(update={"name": expand(value.name, f"{name}.name")})
-        elif isinstance(value, BaseModel):
-            yield from models_in(value)
 
 
 def _reading(config: Config) -> ReadingPlan | None:

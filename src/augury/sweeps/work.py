@@ -19,6 +19,7 @@ from augury.runs.folder import Run, record
 from augury.runs.progress import quiet
 from augury.runs.provenance import package_version, provenance
 from augury.runs.stages import Stage, run_stages, stages_until
+from augury.studies.gate import UNTIL
 from augury.studies.registry import find_study
 from augury.studies.study import Study
 
@@ -107,8 +108,8 @@ def _run(study: Study[Any], config: Config, task: Task) -> Outcome:
     run = Run(task.runs / study.name / task.id)
     if not run.facts_path.is_file():
         run = study.start(task.runs, config, task.id)
-    record(run, provenance=provenance())
     stages, part = stages_of(study), study.sweep
+    record(run, provenance=provenance(), **({UNTIL: part.judged} if part else {}))
     if part is not None:
         donors = {stage: Run(run.path.parent / name) for stage, name in task.donors.items()}
         adopt_stages(run, config, stages, donors)

@@ -28,14 +28,29 @@ from augury.studies.thought_anchors.evaluation import (
     tripwires_of,
 )
 from augury.studies.thought_anchors.scores import PREDICTIONS
-from augury.studies.thought_anchors.sentences import FACTS, gather_problems
+from augury.studies.thought_anchors.sentences import (
+    FACTS,
+    SENTENCES,
+    TRACES,
+    gather_problems,
+)
 from augury.traces.align import place_spans
 from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
 from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles
+from augury.traces.table import read_traces
 from augury.traces.tokens import tokenise
 from augury.traces.trace import Trace
 
-__all__ = ["check_spans", "examine", "failures", "tripwires", "verify", "verify_labels", "view"]
+__all__ = [
+    "check_spans",
+    "examine",
+    "failures",
+    "misplaced",
+    "tripwires",
+    "verify",
+    "verify_labels",
+    "view",
+]
 
 
 def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
@@ -110,6 +125,17 @@ def failures(run: Run) -> Sequence[str]:
     """Problems that were left out, and why."""
     facts = json.loads((run.path / FACTS).read_text(encoding="utf-8"))
     return [f"problem {number}: {why}" for number, why in facts["skipped"].items()]
+
+
+def misplaced(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+    """Sentences of the run's table whose place in the stored trace holds another text."""
+    texts = [trace.text for trace in read_traces(run.path / TRACES)]
+    rows = pl.read_parquet(run.path / SENTENCES).iter_rows(named=True)
+    return [
+        f"problem {row['problem']}, sentence {row['sentence']}: reads back as {read[:40]!r}"
+        for row in rows
+        if (read := texts[row["trace"]][row["start"] : row["end"]]).split() != row["text"].split()
+    ]
 
 
 def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:

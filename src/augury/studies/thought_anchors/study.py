@@ -83,6 +83,7 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     verify=checks.verify,
     view=checks.view,
     failures=checks.failures,
+    misplaced=checks.misplaced,
     sweep=SweepPart(
         judged="evaluation", standings=standing.standings, shared=("sentences", "scores")
     ),
