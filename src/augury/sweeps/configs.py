@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augury.config import Config
-from augury.errors import ConfigError
+from augury.errors import ConfigError, MissingInput
 from augury.models.load import depth_of
 from augury.models.named import models_in
-from augury.plain import fingerprint
+from augury.plain import fingerprint, shown
 from augury.runs.adopt import stage_keys
 from augury.studies.registry import find_study
 from augury.studies.study import Study
@@ -22,6 +23,8 @@ from augury.sweeps.spec import Setting, SweepSpec, overrides_of
 from augury.sweeps.work import stages_of
 
 __all__ = ["Distinct", "Member", "PlannedRun", "Resolver"]
+
+_SHIPPED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -166,8 +169,13 @@ class Resolver:
         name = self.spec.config
         if name is None:
             return self.study.default_config()
-        shipped = self.study.default_config().with_name(f"{name}.yaml")
-        return shipped if "/" not in name and shipped.is_file() else folder / name
+        if _SHIPPED.fullmatch(name):
+            shipped = self.study.default_config().with_name(f"{name}.yaml")
+            if shipped.is_file():
+                return shipped
+        if "\0" in name:
+            raise MissingInput("config", found=shown(name), expected="a name or a path")
+        return folder / name
 
     def _load(self, keys: dict[str, Any]) -> Config:
         overrides = [f"{key}={json.dumps(value)}" for key, value in keys.items()]

@@ -1,8 +1,8 @@
 """The scaling matrix: models x settings, each with what its best predictor reaches.
 
 The metric follows the target: average precision for yes and no, Spearman for numbers, both within
-groups. Of several predictors, configs or runs of one cell the best on validation stands there; those that
-see no hidden state are a yardstick beside it, and never the best.
+groups. Of several predictors, configs or runs of one cell the best on validation stands there;
+those that see no hidden state are a yardstick beside it, and never the best.
 """
 
 from __future__ import annotations
