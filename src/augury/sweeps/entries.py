@@ -109,7 +109,9 @@ def paired(left: GroupValues, right: GroupValues) -> GroupValues:
 
 
 def _own(member: Member, standings: Sequence[Standing]) -> list[Standing]:
-    """Those of its run that are about its sites, or about none."""
+    """Those of its run that are about its sites, or about none in particular."""
+    if not member.sites:
+        return list(standings)
     return [each for each in standings if each.site is None or each.site in member.sites]
 
 

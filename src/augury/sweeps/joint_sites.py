@@ -1,8 +1,10 @@
-"""Sites of many configs, read together: one pass over the texts serves every layer."""
+"""Sites of many configs, read together: one pass over the texts serves every layer.
+
+The sites of a config are its `reading.sites`, in every study that reads.
+"""
 
 from __future__ import annotations
 
-from augury.activations.plan import ReadingPlan
 from augury.config import Config
 from augury.models.named import models_in
 from augury.models.sites import sites_in_order
@@ -22,22 +24,16 @@ class JointSites:
         self._named.setdefault(_model_key(config), set()).update(self.own(config))
 
     def own(self, config: Config) -> frozenset[str]:
-        """The sites that a config names itself; none where it reads nothing."""
-        reading = _reading(config)
-        return frozenset(reading.sites) if reading is not None else frozenset()
+        """The sites that a config names itself; none where it leaves them to the study."""
+        return frozenset(getattr(getattr(config, "reading", None), "sites", ()))
 
     def joined(self, config: Config) -> Config:
-        """The config with the sites of all that have its model."""
-        reading = _reading(config)
-        if reading is None:
+        """The config with the sites of all that have its model and name some."""
+        if not self.own(config):
             return config
         sites = sites_in_order(self._named[_model_key(config)])
+        reading: Config = config.reading  # type: ignore[attr-defined]
         return config.model_copy(update={"reading": reading.model_copy(update={"sites": sites})})
-
-
-def _reading(config: Config) -> ReadingPlan | None:
-    found = getattr(config, "reading", None)
-    return found if isinstance(found, ReadingPlan) else None
 
 
 def _model_key(config: Config) -> str:
