@@ -149,7 +149,9 @@ def test_scores_are_stored_like_any_rows(tmp_path: Path) -> None:
 def test_the_doctor_checks_what_scores_are_made_of() -> None:
     loaded = loaded_from(family_model("llama"))
     plan = ReadingPlan(sites=("vertical.1",), rows="spans", labels=("s",), pooling="mean")
-    names = [check.name for check in examine(loaded, [tokenised("a", IDS.tolist(), 4)], plan).checks]
+    names = [
+        check.name for check in examine(loaded, [tokenised("a", IDS.tolist(), 4)], plan).checks
+    ]
     assert "attention from rows" in names
 
 

@@ -19,9 +19,10 @@ from augury.studies.thought_anchors.agreement import published_agreement, rollou
 from augury.studies.thought_anchors.checks import check_spans, failures, verify, verify_labels
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CELLS, SUMMARY
+from augury.studies.thought_anchors.gathering import gather_problems
 from augury.studies.thought_anchors.ladder import LADDER, Features, climb, sentence_features
 from augury.studies.thought_anchors.scores import PREDICTIONS, Fold, shuffled_excess
-from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES, gather_problems
+from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES
 from augury.studies.thought_anchors.study import STUDY
 from augury.studies.thought_anchors.wires import memory
 from augury.traces.sources.math_rollouts import read_problem
@@ -127,10 +128,12 @@ def test_changed_files_run_the_study_again(
     shutil.copytree(Path(done[1].data.path or ""), root)
     config = STUDY.read_config(None, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
-    STUDY.execute(run, config, only="sentences")
-    assert STUDY.plan(run, config)[0].status == "done"
+    for stage in ("read", "sentences"):
+        STUDY.execute(run, config, only=stage)
+    assert [planned.status for planned in STUDY.plan(run, config)[:2]] == ["done", "done"]
     change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
-    planned = STUDY.plan(run, config)[0]
+    reading, planned = STUDY.plan(run, config)[:2]
+    assert reading.status == "done"
     assert planned.status == "to run" and "files.102" in planned.why
 
 

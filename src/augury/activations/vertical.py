@@ -174,4 +174,3 @@ def _weights(
     if settings.window is not None:
         hidden |= behind >= settings.window
     return products.masked_fill_(hidden, float("-inf")).softmax(-1).flatten(0, 1), start
-

@@ -40,9 +40,7 @@ __all__ = [
 ]
 
 Site = str
-SiteKind = Literal[
-    "embed", "query", "key", "vertical", "attn", "mlp", "resid", "final", "logits"
-]
+SiteKind = Literal["embed", "query", "key", "vertical", "attn", "mlp", "resid", "final", "logits"]
 
 _BEHIND_BLOCKS = ("final", "logits")
 _WITHOUT_BLOCK = ("embed", *_BEHIND_BLOCKS)

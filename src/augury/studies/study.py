@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from augury.activations.estimate import Estimate
 from augury.config import Config, load_config
 from augury.evaluate.records import CellResult
 from augury.evaluate.tripwires import Tripwire
@@ -15,9 +14,16 @@ from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
-__all__ = ["Study", "config_parts", "configs_folder"]
+__all__ = ["Cost", "Study", "config_parts", "configs_folder"]
 
 C = TypeVar("C", bound=Config)
+
+
+class Cost(Protocol):
+    """What something will cost, such as `activations.estimate.Estimate`."""
+
+    def lines(self) -> list[str]:
+        """In words."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Study(Generic[C]):
     """Judge the saved scores again without a model, and compare with the stored results; None where
     a study saves no scores."""
 
-    estimate: Callable[[C], Estimate] | None = None
+    estimate: Callable[[C], Cost] | None = None
     """What its reading will cost; None where that follows from the config's `job` alone."""
 
     tell: Mapping[str, Callable[[Run], Sequence[str]]] = field(default_factory=dict)

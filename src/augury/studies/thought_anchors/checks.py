@@ -23,12 +23,13 @@ from augury.studies.thought_anchors.agreement import (
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import (
     SUMMARY,
-    judge_ladder,
+    judge_scores,
     read_cells,
+    read_predictions,
     tripwires_of,
 )
-from augury.studies.thought_anchors.scores import PREDICTIONS
-from augury.studies.thought_anchors.sentences import FACTS, gather_problems
+from augury.studies.thought_anchors.gathering import gather_problems
+from augury.studies.thought_anchors.sentences import FACTS
 from augury.traces.align import place_spans
 from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
 from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles
@@ -118,8 +119,8 @@ def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
     Raises:
         CheckFailed: A number is not the stored one.
     """
-    every = pl.read_parquet(run.path / PREDICTIONS)
-    again = judge_ladder(every.filter(pl.col("split") == "test").sort("trace", "sentence"), config)
+    every = read_predictions(run)
+    again = judge_scores(every.filter(pl.col("split") == "test").sort("trace", "sentence"), config)
     stored = read_cells(run)
     if again != stored:
         wrong = [
