@@ -270,12 +270,23 @@ def test_no_rung_reads_the_words_of_its_test_problem() -> None:
 
 
 def test_every_config_of_the_study_loads() -> None:
-    paths = sorted(STUDY.default_config().parent.glob("*.yaml"))
-    assert len(paths) == 9
-    for path in paths:
+    found = {path.stem: path for path in STUDY.default_config().parent.glob("*.yaml")}
+    settings = {
+        f"{model}-{split}-{size}": (model, split, size)
+        for model in ("llama-8b", "qwen-14b")
+        for split in ("correct", "incorrect")
+        for size in ("pilot", "full")
+    }
+    assert found.keys() >= settings.keys() | {"labels", "laptop", "stories260k"}
+    for name, path in found.items():
         config = STUDY.read_config(path, [])
-        assert path.stem == "laptop" or config.data.split.split("_")[0] in path.stem
-        assert ("pilot" in path.stem) == (config.data.limit == 3)
+        assert config.activations == (name != "labels")
+        assert not STUDY.read_config(path, ["activations=false"]).activations
+        if name in settings:
+            model, split, size = settings[name]
+            assert config.model.name.lower().endswith(f"distill-{model}")
+            assert config.data.model.endswith(model) and config.data.split.startswith(f"{split}_")
+            assert config.data.limit == (3 if size == "pilot" else None)
 
 
 def test_the_command_ends_with_three_where_a_problem_was_left_out(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from augury.config import Config, load_config
+from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.records import CellResult
 from augury.evaluate.tripwires import Tripwire
 from augury.report.token_view import TokenView
@@ -56,6 +57,9 @@ class Study(Generic[C]):
     judge: Callable[[Run, C], Sequence[CellResult]] | None = None
     """Judge the saved scores again without a model, and compare with the stored results; None where
     a study saves no scores."""
+
+    judge_within: Callable[[Run, C], Sequence[GroupResult]] | None = None
+    """The same, of a study whose scores are judged within groups."""
 
     estimate: Callable[[C], Cost] | None = None
     """What its reading will cost; None where that follows from the config's `job` alone."""

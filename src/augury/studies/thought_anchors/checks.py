@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from augury.errors import CheckFailed, MissingInput, UsageError
+from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.tripwires import Tripwire
 from augury.models.load import ModelConfig, load_tokenizer
 from augury.report.token_view import TokenView
@@ -29,6 +30,7 @@ from augury.studies.thought_anchors.evaluation import (
     tripwires_of,
 )
 from augury.studies.thought_anchors.gathering import gather_problems
+from augury.studies.thought_anchors.reverify import verify_bundles
 from augury.studies.thought_anchors.sentences import FACTS
 from augury.traces.align import place_spans
 from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
@@ -36,7 +38,16 @@ from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles
 from augury.traces.tokens import tokenise
 from augury.traces.trace import Trace
 
-__all__ = ["check_spans", "examine", "failures", "tripwires", "verify", "verify_labels", "view"]
+__all__ = [
+    "check_spans",
+    "examine",
+    "failures",
+    "judge_again",
+    "tripwires",
+    "verify",
+    "verify_labels",
+    "view",
+]
 
 
 def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
@@ -113,7 +124,7 @@ def failures(run: Run) -> Sequence[str]:
     return [f"problem {number}: {why}" for number, why in facts["skipped"].items()]
 
 
-def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+def judge_again(run: Run, config: ThoughtAnchorsConfig) -> Sequence[GroupResult]:
     """Judge the saved scores again, and compare with the stored results.
 
     Raises:
@@ -127,7 +138,20 @@ def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
             f"{a.target}, {a.predictor}" for a, b in zip(again, stored, strict=False) if a != b
         ]
         raise CheckFailed("results", found=f"other numbers for {wrong}", expected="the stored ones")
-    return [f"{len(again)} judged scores are the stored ones"]
+    return again
+
+
+def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+    """Judge the saved scores again, load every saved probe, and compare both with what is stored.
+
+    Raises:
+        CheckFailed: A number or a score is not the stored one.
+    """
+    lines = [f"{len(judge_again(run, config))} judged scores are the stored ones"]
+    if config.activations:
+        count = verify_bundles(run, config)
+        lines.append(f"{count} saved probes score the problems of their fold bit for bit as stored")
+    return lines
 
 
 def view(run: Run, config: ThoughtAnchorsConfig, names: Sequence[str]) -> TokenView:

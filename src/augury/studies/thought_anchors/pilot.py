@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from augury.activations.extract import extract
 from augury.activations.plan import ReadingPlan
@@ -81,8 +81,11 @@ def told_apart(states: np.ndarray, texts: Sequence[str]) -> Tripwire:
     first = sorted({text: n for n, text in reversed(list(enumerate(texts)))}.values())
     second = np.arange(len(first)) % 2 == 1
     scaled = StandardScaler().fit_transform(states[first])
-    model = KernelRidge(kernel="rbf", gamma=1 / scaled.shape[1], alpha=1e-8).fit(scaled, second)
-    return memorises(second, model.predict(scaled))
+    if len(np.unique(second)) < 2:
+        return memorises(second, np.zeros(len(first)))
+    # So weak a penalty that rows which differ at all are told apart.
+    model = SVC(kernel="rbf", C=1e6, gamma=1 / scaled.shape[1]).fit(scaled, second)
+    return memorises(second, model.decision_function(scaled))
 
 
 def _apart(store: Store, few: Solutions, name: str) -> Tripwire:

@@ -2,8 +2,8 @@
 
 `linear` predicts the target. `position+linear` begins with the score of the position at full
 weight and adds a probe of what a ridge regression on place leaves over of the target, by as much as
-the problems that are not tested ask for: none, unless it helps them by more than its standard
-error. So it cannot lose what the position tells, as four columns beside thousands of states do.
+the problems that are not tested ask for: none, unless that helps them by more than twice its
+standard error. So it cannot lose the position, as four columns beside thousands of states do.
 
 Strengths and weights are chosen in each fold on every problem that it does not test, each predicted
 by a regression without it and without the tested ones. The probe itself is fitted on the fold's
@@ -199,7 +199,7 @@ def _mixed(
             - alone
             for weight in _MIXES
         }
-        sure = {w: _mean(gain) for w, gain in gains.items() if _mean(gain) > _error(gain)}
+        sure = {w: _mean(gain) for w, gain in gains.items() if _mean(gain) > 2 * _error(gain)}
         weight = max(sure, key=lambda w: sure[w]) if sure else 0.0
         weights.append(weight)
         result[:, target] = base[~side.train] + weight / spread * held[:, target]

@@ -113,6 +113,7 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     examine=checks.examine,
     tripwires=checks.tripwires,
     verify=checks.verify,
+    judge_within=checks.judge_again,
     estimate=activations.estimate_reading,
     view=checks.view,
     failures=checks.failures,
