@@ -27,7 +27,7 @@ from augury.models.sites import parse_site
 
 __all__ = ["mass_between", "read_vertical", "vertical_scores"]
 
-_MOST = 1 << 23
+_MOST = 1 << 22
 """Attention weights that exist at once."""
 
 
@@ -107,9 +107,10 @@ def mass_between(
     size = max(1, most // (settings.heads * len(query)))
     for piece in reading.split(size):
         weights, start = _weights(heads[:, :, piece], keys, piece, settings)
-        total = torch.nn.functional.pad(weights.cumsum(-1, dtype=torch.float64), (1, 0))
-        first, stop = ((spans[:, n] - start).clamp(0, total.shape[-1] - 1) for n in (0, 1))
-        onto = (total[..., stop] - total[..., first]).float()
+        total = weights.cumsum(-1, dtype=torch.float64)
+        ends = ((spans[:, n] - start).clamp(0, total.shape[-1]) for n in (0, 1))
+        before, upto = (total[..., (end - 1).clamp_min(0)] * (end > 0) for end in ends)
+        onto = (upto - before).float()
         mine = torch.searchsorted(token, torch.stack([piece[0], piece[-1] + 1]))
         pairs = slice(int(mine[0]), int(mine[1]))
         row = torch.searchsorted(piece, token[pairs])
