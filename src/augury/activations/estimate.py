@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from augury.activations.anchors import read_tokens
 from augury.activations.batches import plan_batches
 from augury.activations.extract import packs
 from augury.activations.reading import Reading
-from augury.activations.shards import stored_dtype
+from augury.activations.shards import read_batch, stored_dtype
 from augury.models.cost import operations
 from augury.models.load import LoadedModel
-from augury.models.read import read_rows, site_widths
+from augury.models.read import site_widths
 
 __all__ = ["Estimate", "estimate"]
 
@@ -110,8 +109,7 @@ def _trial(loaded: LoadedModel, job: Reading) -> tuple[float, int]:
         batch = batches[number]
         started = time.perf_counter()
         ids = [job.traces[i].ids for i in batch]
-        rows = [read_tokens(job.rows[i], plan)[0] for i in batch]
-        states = read_rows(loaded, ids, rows, plan.sites, packed=packed)
+        states = read_batch(loaded, ids, [job.rows[i] for i in batch], plan, packed)
         _ = [state.cpu() for state in states.values()]
         if turn:
             spent += time.perf_counter() - started

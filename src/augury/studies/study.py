@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from augury.activations.estimate import Estimate
 from augury.config import Config, load_config
+from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.records import CellResult
 from augury.evaluate.standing import Standing
 from augury.evaluate.tripwires import Tripwire
@@ -16,9 +16,24 @@ from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
-__all__ = ["Study", "SweepPart", "config_parts", "configs_folder"]
+__all__ = ["Cost", "Study", "SweepPart", "config_parts", "configs_folder"]
 
 C = TypeVar("C", bound=Config)
+
+
+class Cost(Protocol):
+    """What something will cost, such as `activations.estimate.Estimate`."""
+
+    @property
+    def bytes(self) -> int:
+        """On disk."""
+
+    @property
+    def seconds(self) -> float:
+        """On this machine."""
+
+    def lines(self) -> list[str]:
+        """In words."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,10 @@ class Study(Generic[C]):
     """Judge the saved scores again without a model, and compare with the stored results; None where
     a study saves no scores."""
 
-    estimate: Callable[[C], Estimate] | None = None
+    judge_within: Callable[[Run, C], Sequence[GroupResult]] | None = None
+    """The same, of a study whose scores are judged within groups."""
+
+    estimate: Callable[[C], Cost] | None = None
     """What its reading will cost; None where that follows from the config's `job` alone."""
 
     tell: Mapping[str, Callable[[Run], Sequence[str]]] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from augury.errors import CheckFailed, MissingInput, UsageError
+from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.tripwires import Tripwire
 from augury.models.load import ModelConfig, load_tokenizer
 from augury.report.token_view import TokenView
@@ -23,17 +24,14 @@ from augury.studies.thought_anchors.agreement import (
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import (
     SUMMARY,
-    judge_ladder,
+    judge_scores,
     read_cells,
+    read_predictions,
     tripwires_of,
 )
-from augury.studies.thought_anchors.scores import PREDICTIONS
-from augury.studies.thought_anchors.sentences import (
-    FACTS,
-    SENTENCES,
-    TRACES,
-    gather_problems,
-)
+from augury.studies.thought_anchors.gathering import gather_problems
+from augury.studies.thought_anchors.reverify import verify_bundles
+from augury.studies.thought_anchors.sentences import FACTS, SENTENCES, TRACES
 from augury.traces.align import place_spans
 from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
 from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles
@@ -45,6 +43,7 @@ __all__ = [
     "check_spans",
     "examine",
     "failures",
+    "judge_again",
     "misplaced",
     "tripwires",
     "verify",
@@ -138,21 +137,34 @@ def misplaced(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
     ]
 
 
-def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+def judge_again(run: Run, config: ThoughtAnchorsConfig) -> Sequence[GroupResult]:
     """Judge the saved scores again, and compare with the stored results.
 
     Raises:
         CheckFailed: A number is not the stored one.
     """
-    every = pl.read_parquet(run.path / PREDICTIONS)
-    again = judge_ladder(every.filter(pl.col("split") == "test").sort("trace", "sentence"), config)
+    every = read_predictions(run)
+    again = judge_scores(every.filter(pl.col("split") == "test").sort("trace", "sentence"), config)
     stored = read_cells(run)
     if again != stored:
         wrong = [
             f"{a.target}, {a.predictor}" for a, b in zip(again, stored, strict=False) if a != b
         ]
         raise CheckFailed("results", found=f"other numbers for {wrong}", expected="the stored ones")
-    return [f"{len(again)} judged scores are the stored ones"]
+    return again
+
+
+def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+    """Judge the saved scores again, load every saved probe, and compare both with what is stored.
+
+    Raises:
+        CheckFailed: A number or a score is not the stored one.
+    """
+    lines = [f"{len(judge_again(run, config))} judged scores are the stored ones"]
+    if config.activations:
+        count = verify_bundles(run, config)
+        lines.append(f"{count} saved probes score the problems of their fold bit for bit as stored")
+    return lines
 
 
 def view(run: Run, config: ThoughtAnchorsConfig, names: Sequence[str]) -> TokenView:

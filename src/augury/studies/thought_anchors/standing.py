@@ -12,23 +12,23 @@ from augury.evaluate.group_scores import GroupResult, scores_within
 from augury.evaluate.standing import Standing
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
-from augury.studies.thought_anchors.evaluation import read_cells
+from augury.studies.thought_anchors.evaluation import read_cells, read_predictions
 from augury.studies.thought_anchors.ladder import LADDER
-from augury.studies.thought_anchors.scores import PREDICTIONS, column_of
+from augury.studies.thought_anchors.scores import column_of
 
 __all__ = ["standings"]
 
 
 def standings(run: Run, config: ThoughtAnchorsConfig) -> Sequence[Standing]:
     """One per target and predictor, in the order of the results."""
-    every = pl.read_parquet(run.path / PREDICTIONS)
+    every = read_predictions(run)
     return [_standing(result, every, config) for result in read_cells(run)]
 
 
 def _standing(result: GroupResult, every: pl.DataFrame, config: ThoughtAnchorsConfig) -> Standing:
-    column = column_of(result.target, result.predictor)  # type: ignore[arg-type]
+    column = column_of(result.target, result.predictor)
     best = result.best_baseline
-    baseline = column_of(result.target, best) if best else None  # type: ignore[arg-type]
+    baseline = column_of(result.target, best) if best else None
     data = config.data
     return Standing(
         question=_question(result.target, config),
@@ -38,7 +38,7 @@ def _standing(result: GroupResult, every: pl.DataFrame, config: ThoughtAnchorsCo
         metric=result.metric,
         sees="no states" if result.predictor in LADDER else "states",
         predictor=result.predictor,
-        site=None,
+        site=result.predictor.partition("@")[2] or None,
         validation=_by_problem(every, result.target, column, "validation"),
         test=_by_problem(every, result.target, column, "test"),
         baseline=best,
