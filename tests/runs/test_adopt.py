@@ -9,7 +9,7 @@ from tests.runs.test_stages import Settings, Study
 from augury.runs.adopt import adopt_stages, stage_keys
 from augury.runs.folder import Run, create_run
 from augury.runs.progress import quiet
-from augury.runs.stages import plan_stages, run_stages
+from augury.runs.stages import Stage, plan_stages, run_stages
 
 
 @pytest.fixture
@@ -83,6 +83,18 @@ def test_a_run_that_works_on_what_it_took_leaves_the_donor_as_it_was(
     assert all(e.status == "done" for e in plan_stages(source, config, stages))
     shutil.rmtree(taker.path)
     assert (source.path / "data/t.txt").read_bytes() == before
+
+
+def test_an_empty_folder_is_an_output_too(tmp_path: Path) -> None:
+    def makes_nothing(run: Run, config: Settings) -> None:
+        (run.path / "none" / "inside").mkdir(parents=True)
+
+    stages = [Stage("empty", makes_nothing, lambda _: {}, outputs=("none",))]
+    runs = [create_run(tmp_path, "study", Settings(), name=name) for name in "ab"]
+    with quiet():
+        run_stages(runs[0], Settings(), stages)
+    assert adopt_stages(runs[1], Settings(), stages, {"empty": runs[0]}) == ["empty"]
+    assert (runs[1].path / "none").is_dir()
 
 
 def test_what_a_killed_adoption_left_is_put_right(donor: Run, taker: Run) -> None:

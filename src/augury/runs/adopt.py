@@ -108,6 +108,7 @@ def _place(source: Path, target: Path) -> None:
     ensure_folder(target.parent)
     hidden = temporary_beside(target)
     if source.is_dir():
+        ensure_folder(hidden)
         for file in sorted(source.rglob("*")):
             kept = not (is_temporary(file) or file.name.endswith(".lock"))
             if file.is_file() and kept:

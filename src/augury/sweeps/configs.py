@@ -112,12 +112,11 @@ class Resolver:
             ConfigError: It is none of the study's; the setting is named.
         """
         keys = overrides_of(self.spec, setting)
-        named = {key for key, value in keys.items() if names_layers(value)}
         try:
-            if named:
-                plain = {key: value for key, value in keys.items() if key not in named}
-                depth = self._depth_of(self._load(plain))
-                keys = {key: resolve_layers(value, depth) for key, value in keys.items()}
+            if names_layers(keys):
+                # the model stands in the config, which is none before its layers have numbers
+                provisional = self._load(resolve_layers(keys, 1))
+                keys = resolve_layers(keys, self._depth_of(provisional))
             return self._load(keys)
         except ConfigError as error:
             told = ", ".join(f"{name}={label}" for name, label in setting.items()) or "no axis"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
+from augury.errors import UsageError
 from augury.studies.reading import estimate_job
+from augury.studies.study import Cost as StudyCost
 from augury.sweeps.campaign import Campaign
 from augury.sweeps.configs import PlannedRun
 
@@ -84,10 +87,18 @@ def estimate_readings(campaign: Campaign) -> Readings:
     study = campaign.resolver.study
     wanted = _unread(campaign)
     estimate = study.estimate or (lambda config: estimate_job(config.job))
-    found = [estimate(run.config) for run in wanted]
+    found = [cost for run in wanted if (cost := _of_reading(estimate, run.config)) is not None]
     return Readings(
         len(found), sum(each.bytes for each in found), sum(each.seconds for each in found) / 60
     )
+
+
+def _of_reading(estimate: Callable[[Any], StudyCost], config: Any) -> StudyCost | None:
+    """What the reading of a config costs; None where it reads nothing."""
+    try:
+        return estimate(config)
+    except UsageError:
+        return None
 
 
 def _unread(campaign: Campaign) -> list[PlannedRun]:
