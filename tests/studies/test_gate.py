@@ -230,11 +230,8 @@ def test_runs_are_named_by_name_path_or_sweep_in_one_order(run: Run, tmp_path: P
     root = tmp_path / "runs"
     by_name = named_runs(["copy", "again"], root)
     assert [each.name for each in by_name] == ["again", "copy"]
-    assert (
-        named_runs([str(run.path), "again", "copy"], root)
-        == [Run(each.path.resolve()) for each in by_name]
-        or len(named_runs([str(run.path), "again", "copy"], root)) == 2
-    )
+    twice = named_runs([str(run.path), "again", "copy"], root)
+    assert [each.name for each in twice] == ["again", "copy"]
     (tmp_path / "sweep.yaml").write_text("study: thought-anchors\n")
     assert len(named_runs([str(tmp_path)], root)) == 2
     with pytest.raises(MissingInput):

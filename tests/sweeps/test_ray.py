@@ -64,7 +64,7 @@ def test_two_workers_one_of_them_killed_find_what_one_process_finds(
         found = _tables(path, lambda work: engine(replace(work, function=run)))
     assert (tmp_path / "killed").exists() and found == alone
     processes = set((tmp_path / "processes").read_text().split())
-    assert len(processes) >= 3 and str(os.getpid()) not in processes
+    assert len(processes) >= 2 and str(os.getpid()) not in processes
     # the killed one had finished its stages, so nothing was worked on twice
     works = works_of(tmp_path / "log.txt")
     assert sorted(works) == sorted(works_of(tmp_path / "alone.txt"))

@@ -15,7 +15,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Many configs of one study.", no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(help="YAML file of the sweep: study, config, axes.")]
+File = Annotated[
+    Path, typer.Argument(help="YAML file of the sweep (study, config, axes), or a shipped one.")
+]
 To = Annotated[
     Path | None, typer.Option("--to", help="Folder of the sweep. Default: sweeps/NAME-OF-FILE.")
 ]
@@ -62,7 +64,7 @@ def run(
     from augury.cli.run import will_resume
     from augury.sweeps.configs import Resolver
     from augury.sweeps.execute import Orders, execute
-    from augury.sweeps.spec import read_spec
+    from augury.sweeps.spec import read_spec, sweep_file
     from augury.sweeps.work import here
     from augury.sweeps.write_up import leaderboard_lines, raise_if_left, status_lines, write_tables
 
@@ -71,6 +73,7 @@ def run(
         _plan(file, folder, estimate=True)
         return
     will_resume(f"augury sweep run {file} --to {folder.path}")
+    file = sweep_file(file)
     resolver = Resolver(read_spec(file), file.parent)
     orders = Orders(retries, max_configs, continue_on_error)
     with chosen_engine(engine, here, workers=workers, use_gpus=True) as running:
@@ -119,9 +122,10 @@ def _folder(file: Path, to: Path | None) -> SweepFolder:
 def _plan(file: Path, folder: SweepFolder, *, estimate: bool) -> None:
     from augury.sweeps.campaign import plan_campaign
     from augury.sweeps.configs import Resolver
-    from augury.sweeps.spec import read_spec
+    from augury.sweeps.spec import read_spec, sweep_file
     from augury.sweeps.write_up import plan_lines
 
+    file = sweep_file(file)
     campaign = plan_campaign(folder, Resolver(read_spec(file), file.parent))
     for line in plan_lines(campaign, estimate=estimate):
         print(line)

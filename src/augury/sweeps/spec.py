@@ -29,8 +29,18 @@ from pydantic import Field, model_validator
 from augury.config import Config, load_config
 from augury.errors import ConfigError
 from augury.plain import shown
+from augury.studies.study import configs_folder
 
-__all__ = ["Axes", "Setting", "SweepSpec", "cross", "label_of", "overrides_of", "read_spec"]
+__all__ = [
+    "Axes",
+    "Setting",
+    "SweepSpec",
+    "cross",
+    "label_of",
+    "overrides_of",
+    "read_spec",
+    "sweep_file",
+]
 
 Setting = dict[str, str]
 """Chosen label by axis, in the order of the axes; an axis that does not count is left out."""
@@ -101,6 +111,12 @@ class SweepSpec(Axes):
             if name not in known:
                 raise ValueError(f"replicates: no axis {shown(name)}")
         return self
+
+
+def sweep_file(named: Path) -> Path:
+    """The file that is meant: the one of that path, else the shipped sweep of that name."""
+    shipped = configs_folder() / "sweeps" / f"{named.name}.yaml"
+    return shipped if len(named.parts) == 1 and not named.exists() and shipped.is_file() else named
 
 
 def read_spec(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
