@@ -9,7 +9,7 @@ from augury.errors import ConfigError, MissingInput, UsageError
 from augury.sweeps.configs import Resolver
 from augury.sweeps.joint_sites import JointSites
 from augury.sweeps.layer_names import resolve_layers
-from augury.sweeps.spec import cross, overrides_of, read_spec
+from augury.sweeps.spec import cross, overrides_of, read_spec, sweep_file
 
 STAGE_1 = """
 axes:
@@ -146,3 +146,26 @@ def test_more_configs_than_anybody_runs_are_refused(tmp_path: Path) -> None:
     spec = read_spec(write_sweep(tmp_path, f"axes:\n{axes}\n"))
     with pytest.raises(ConfigError, match="more than 100000 configs"):
         list(cross(spec))
+
+
+def test_a_shipped_sweep_is_found_by_its_name_and_a_file_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_spec(sweep_file(Path("organism"))).study == "backtracking-lag"
+    (tmp_path / "organism").write_text("study: toy\n")
+    assert read_spec(sweep_file(Path("organism"))).study == "toy"
+    with pytest.raises(MissingInput):
+        read_spec(sweep_file(Path("../sweeps/organism")))
+
+
+@pytest.mark.parametrize("name", ["organism", "thought-anchors-stage-1"])
+def test_every_shipped_sweep_gives_configs_that_its_study_takes(name: str) -> None:
+    path = sweep_file(Path(name))
+    spec = read_spec(path)
+    # a model that needs no hub; which one it is decides nothing but the numbers of layers
+    for setting in spec.axes.get("setting", {}).values() if "setting" in spec.axes else ():
+        setting["model.name"] = "organism"
+    found = Resolver(spec, path.parent).distinct(cross(spec), JointSites())
+    counts = {"organism": (32, 24, 8), "thought-anchors-stage-1": (288, 216, 72)}
+    assert (found.crossed, len(found.members), len(found.runs)) == counts[name]
