@@ -227,6 +227,43 @@ def test_an_outcome_is_all_that_a_worker_gives(tmp_path: Path) -> None:
     assert len(flagged) == 1
 
 
+def test_a_later_stage_crosses_the_shortlist_and_runs_only_what_is_new(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path,
+        """
+axes:
+  label: [wait, but]
+  strength: [0.5, 2.0, 1.0]
+  seed: [0, 1]
+replicates: [seed]
+then:
+  - keep: 1
+    axes: {percentile: [90, 80]}
+""",
+    )
+    first = run(path, most=12)
+    assert len(first.phases) == 2 and first.waiting == 0, "planned as soon as the first has ended"
+    campaign = run(path)
+    second = campaign.phases[1]
+    # 2 labels x the strongest x both seeds x 2 percentiles, of which 90 is what there was
+    assert {member.setting["strength"] for member in second.all.members} == {"2.0"}
+    assert (second.all.crossed, len(second.all.members), len(second.runs)) == (8, 8, 4)
+    works = [work.partition(":")[0] for work in works_of(tmp_path / "log.txt")]
+    assert (works.count("read"), works.count("fit"), works.count("judge")) == (1, 12, 16)
+    write_tables(campaign)
+    manifest = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    assert [json.loads(line)["stage"] for line in manifest] == [1] * 12 + [2] * 8
+    settings = [entry.setting for entry in campaign.entries() if entry.setting["strength"] == "2.0"]
+    assert sorted(each.get("percentile", "") for each in settings) == ["80", "80", "90", "90"]
+
+
+def test_a_later_stage_waits_until_every_config_has_ended(tmp_path: Path) -> None:
+    text = "axes: {label: [a, b, c]}\nthen: [{keep: 1, axes: {percentile: [80]}}]\n"
+    campaign = run(write_sweep(tmp_path, text), most=2)
+    assert len(campaign.phases) == 1 and campaign.waiting == 1
+    assert any("1 more stages" in line for line in plan_lines(campaign, estimate=False))
+
+
 HOSTILE = [
     "../../escape",
     "/tmp/absolute",

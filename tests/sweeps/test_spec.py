@@ -29,7 +29,6 @@ axes:
     q1: {reading.sites: [resid.q1]}
     q2: {reading.sites: [resid.q2]}
     q3: {reading.sites: [resid.q3]}
-  strength: [0.5, 1.0, 2.0]
 set: {reading.rows: spans}
 """
 
@@ -43,15 +42,15 @@ def test_two_names_of_one_layer_are_one_config_and_one_reading_serves_all_layers
 ) -> None:
     resolver = _resolver(write_sweep(tmp_path, STAGE_1))
     found = resolver.distinct(cross(resolver.spec), JointSites())
-    # the counts of the first version's stage 1
-    assert (found.crossed, len(found.members), found.duplicates) == (768, 576, 192)
+    # a third of the first version's 768 and its 192 duplicates, for it had another axis of three
+    assert (found.crossed, len(found.members), found.duplicates) == (768 / 3, 576 / 3, 192 / 3)
     # the organism has six blocks: q1, mid = q2 and q3 are 1, 3 and 4
     assert {site for member in found.members for site in member.sites} == {
         "resid.1",
         "resid.3",
         "resid.4",
     }
-    assert len(found.runs) == 768 / 4
+    assert len(found.runs) == 768 / 3 / 4
     assert len({run.keys["read"] for run in found.runs}) == 2, "one per pooling"
 
 

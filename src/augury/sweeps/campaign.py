@@ -40,9 +40,9 @@ class Campaign:
 
     @property
     def members(self) -> list[Member]:
-        """Every config once."""
+        """Every config once, with the setting of the last stage that has it, which says most."""
         every = (member for phase in self.phases for member in phase.all.members)
-        return list({member.id: member for member in reversed(list(every))}.values())[::-1]
+        return list({member.id: member for member in every}.values())
 
     @property
     def waiting(self) -> int:
