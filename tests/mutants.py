@@ -1,7 +1,7 @@
 """Break the statistics in small ways, one at a time, and see whether a test goes red.
 
 python -m tests.mutants            all of them; exit code 1 if one survives
-python -m tests.mutants rotate     those whose name contains a word
+python -m tests.mutants rotate     those whose name or path contains a word
 """
 
 from __future__ import annotations
@@ -80,7 +80,11 @@ def _passes(tests: Sequence[str], tree: Path) -> bool:
 
 def main(words: Sequence[str]) -> int:
     """Run the mutants that the words name; 1 if any survives."""
-    chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
+    chosen = [
+        m for m in MUTANTS if not words or any(word in f"{m.path} {m.name}" for word in words)
+    ]
+    if not chosen:
+        sys.exit(f"no mutant is named {', '.join(words)}")
     alive = []
     with tempfile.TemporaryDirectory() as folder:
         tree = copied(Path(folder))

@@ -54,6 +54,33 @@ def test_what_each_edit_computes() -> None:
     )
 
 
+def test_edits_are_equal_exactly_if_they_do_the_same() -> None:
+    rows, vector = RNG.standard_normal((4, 32)), RNG.standard_normal(32)
+    moved = vector.copy()
+    moved[7] += 1e-6
+
+    def all_edits(vector: np.ndarray) -> list[Edit]:
+        return [
+            zero("mlp.0"),
+            zero("mlp.1"),
+            scale("mlp.0", 0.5),
+            scale("mlp.0", 0.25),
+            mean("mlp.0", rows + vector),
+            resample("mlp.0", rows + vector, seed=1),
+            resample("mlp.0", rows + vector, seed=2),
+            patch("mlp.0", rows + vector),
+            add("mlp.0", vector),
+            project_out("mlp.0", vector),
+            project_out("mlp.0", vector, centre=rows[0]),
+        ]
+
+    first, again, other = (
+        [edit.identity for edit in all_edits(v)] for v in (vector, vector.copy(), moved)
+    )
+    assert first == again and len(set(first)) == len(first)
+    assert not set(first[4:]) & set(other[4:])
+
+
 def test_projecting_out_removes_the_direction_and_nothing_else() -> None:
     vector = RNG.standard_normal(32) * 7
     unit = vector / np.linalg.norm(vector)

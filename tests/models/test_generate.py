@@ -16,6 +16,7 @@ from augury.models import generate
 from augury.models.generate import Sampling, logits_along, sample, stop_ids
 from augury.models.load import LoadedModel, ModelConfig, load_model
 from augury.models.reference import distance, reference_of
+from augury.models.running import Running
 
 Tiny = Callable[[str], LoadedModel]
 
@@ -75,6 +76,66 @@ def test_dropping_finished_rows_changes_nothing(
             patch.setattr(generate, "_DROP_BELOW", 0.0)
             assert sample(tiny(family), prompts, settings=settings) == dropped
         assert {"stop", "length"} == {one.finish for one in dropped}
+
+
+def test_rows_that_join_a_running_batch_are_read_as_if_alone(
+    family: str, tiny: Tiny, sequences: list[np.ndarray]
+) -> None:
+    loaded = tiny(family)
+    rng = np.random.default_rng(4)
+    texts = [ids.tolist() for ids in sequences]
+    for early, late in ((texts[:3], texts[3:]), (texts[3:], texts[:3])):
+        running, fresh = Running(loaded, early), Running(loaded, late)
+        if not running.joinable:
+            assert family in ("mistral", "gemma2", "gemma3_text")
+            return
+        told = [list(text) for text in (*early, *late)]
+        for step in range(5):
+            if step == 2:
+                fresh.next_states()
+                tokens = rng.integers(3, 64, len(late))
+                fresh.append(tokens)
+                for text, token in zip(told[len(early) :], tokens.tolist(), strict=True):
+                    text.append(token)
+                running.join(fresh)
+            now = told if step >= 2 else told[: len(early)]
+            wanted = [reference_of(loaded, np.array(text)).logits[-1] for text in now]
+            assert distance(running.next_logits(), torch.stack(wanted)) < 5e-6
+            tokens = rng.integers(3, 64, len(now))
+            running.append(tokens)
+            for text, token in zip(now, tokens.tolist(), strict=True):
+                text.append(token)
+        assert running.mask.any(dim=0).all()
+
+
+@pytest.mark.parametrize("family_name", ["llama", "gpt2", "gemma2"])
+def test_rows_join_while_others_run_and_get_what_they_would_have_got(
+    family_name: str, tiny: Tiny, sequences: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = tiny(family_name)
+    prompts = [ids.tolist() for ids in sequences] * 8
+    settings = Sampling(max_new_tokens=40, temperature=1.5)
+    passes: list[int] = []
+    forward = Running.next_states
+
+    def counted(running: Running) -> torch.Tensor:
+        if running.ids.shape[1] == 1:
+            passes.append(len(running.ids))
+        return forward(running)
+
+    monkeypatch.setattr(Running, "next_states", counted)
+    monkeypatch.setattr(generate, "_JOINS_ON", frozenset({"cpu"}))
+    monkeypatch.setattr(generate, "stop_ids", lambda loaded: frozenset(range(2, 10)))
+    wide = sample(loaded, prompts, settings=settings)
+    narrow = settings.model_copy(update={"batch_tokens": 800})
+    passes.clear()
+    assert sample(loaded, prompts, settings=narrow) == wide
+    joined, widest = len(passes), max(passes)
+    monkeypatch.setattr(generate, "_JOINS_ON", frozenset())
+    passes.clear()
+    assert sample(loaded, prompts, settings=narrow) == wide
+    assert 1 < widest < len(prompts) / 2
+    assert joined == len(passes) if family_name == "gemma2" else joined < 0.9 * len(passes)
 
 
 def test_continuations_end_at_the_limit_or_the_context(

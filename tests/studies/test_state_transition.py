@@ -4,19 +4,24 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from augury.causal.generation import EditedSample, sample_edited
 from augury.cli.state_transition import app
 from augury.errors import CheckFailed, ConfigError, UsageError
 from augury.models.generate import Generation, sample
 from augury.models.load import LoadedModel, load_model
 from augury.runs.folder import Run
+from augury.studies.state_transition import bench
 from augury.studies.state_transition.baseline import decoder, read_baseline
+from augury.studies.state_transition.bench import SHELF
 from augury.studies.state_transition.conclusion import ANSWERS, answer_h0, answer_h1, answer_h2
 from augury.studies.state_transition.config import StateTransitionConfig
 from augury.studies.state_transition.generations import sample_key, write_rows
+from augury.studies.state_transition.pairs import make_pairs
 from augury.studies.state_transition.problems import Prompt, prepare, read_prompts
 from augury.studies.state_transition.study import STUDY
 
@@ -162,6 +167,44 @@ def test_a_second_execution_does_nothing_and_the_report_answers(
         assert line.endswith(ANSWERS)
     report = (run.path / "report.md").read_text()
     assert "What this can and cannot show" in report and "Hypotheses" in report
+
+
+@pytest.mark.slow
+def test_what_was_written_under_edits_is_not_written_again(
+    run: Run, config: StateTransitionConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, pairs = load_model(config.named_model), make_pairs(run, config)
+    made = sorted((run.path / SHELF).iterdir())
+    # Unedited, chosen, two random sets; one dose and erasing, each with four draws of either
+    # family; every part of the chosen set but itself; one scale.
+    chosen = json.loads((run.path / "analysis/selected_layers.json").read_text())["sites"]
+    assert len(made) <= 4 + 2 + 4 + len(chosen) + 3 + 1
+    written: list[int] = []
+
+    def counted(*args: Any, **kwargs: Any) -> EditedSample:
+        written.append(1)
+        return sample_edited(*args, **kwargs)
+
+    monkeypatch.setattr(bench, "sample_edited", counted)
+    kept = bench.Bench(run, config, loaded, pairs).write([], "unedited")
+    assert not written
+    texts = {path.name: path.read_bytes() for path in made}
+    damaged = made[0].read_bytes().replace(b'"condition":""', b'"condition":"x"', 1)
+    for path in made:
+        path.write_bytes(damaged)
+    again = bench.Bench(run, config, loaded, pairs).write([], "unedited")
+    assert written == [1]
+    assert [read.row for read in again.reads] == [read.row for read in kept.reads]
+    np.testing.assert_equal(again.measured.capability.loops, kept.measured.capability.loops)
+    assert again.measured.capability.perplexity == kept.measured.capability.perplexity
+    assert again.calls == kept.calls
+    other = config.model_copy(
+        update={"ablation": config.ablation.model_copy(update={"at": "every token"})}
+    )
+    bench.Bench(run, other, loaded, pairs).write([], "unedited")
+    assert written == [1, 1]
+    for name, data in texts.items():
+        (run.path / SHELF / name).write_bytes(data)
 
 
 class _Cut(Exception):

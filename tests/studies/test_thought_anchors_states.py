@@ -162,7 +162,7 @@ def test_probes_stand_beside_the_ladder_and_everything_is_told(
     assert len(heads) == 10
     for name in ("report.html", "figures/sites_anchor_binary.png"):
         assert (run.path / name).is_file()
-    assert any("hidden states" in line for line in STUDY.conclude(run))
+    assert any("probes is shown to add" in line for line in STUDY.conclude(run))
 
 
 def test_saved_probes_and_judgements_come_back(

@@ -8,9 +8,11 @@ from typing import Literal
 
 import numpy as np
 import torch
+import xxhash
 
 from augury.errors import DataError
 from augury.models.sites import Site
+from augury.plain import fingerprint
 
 __all__ = [
     "Change",
@@ -40,18 +42,21 @@ class Edit:
     change: Change
     """New states; never writes into the old ones."""
 
+    identity: str
+    """Equal for edits that do the same: a hash of site, kind and all values."""
+
     numbered: bool = False
     """Whether it needs to know which sequence a row belongs to (`resample`, `patch`)."""
 
 
 def zero(site: Site) -> Edit:
     """Nothing at all. Far from anything that the site ever holds: prefer `mean`."""
-    return Edit(site, "zero", lambda states, _: torch.zeros_like(states))
+    return Edit(site, "zero", lambda states, _: torch.zeros_like(states), _identity(site, "zero"))
 
 
 def scale(site: Site, factor: float) -> Edit:
     """`factor` times the state; 0 is `zero`, 1 changes nothing."""
-    return Edit(site, "scale", lambda states, _: states * factor)
+    return Edit(site, "scale", lambda states, _: states * factor, _identity(site, "scale", factor))
 
 
 def mean(site: Site, reference: np.ndarray) -> Edit:
@@ -62,7 +67,12 @@ def mean(site: Site, reference: np.ndarray) -> Edit:
         reference: States of the site [row, hidden] at places like the ones that are edited.
     """
     centre = _checked(site, reference, 2).mean(axis=0)
-    return Edit(site, "mean", lambda states, _: _like(centre, states).expand_as(states))
+    return Edit(
+        site,
+        "mean",
+        lambda states, _: _like(centre, states).expand_as(states),
+        _identity(site, "mean", centre),
+    )
 
 
 def resample(site: Site, reference: np.ndarray, *, seed: int) -> Edit:
@@ -82,7 +92,8 @@ def resample(site: Site, reference: np.ndarray, *, seed: int) -> Edit:
         ]
         return pool[torch.tensor(drawn)].to(states)
 
-    return Edit(site, "resample", change, numbered=True)
+    identity = _identity(site, "resample", pool.numpy(), seed)
+    return Edit(site, "resample", change, identity, numbered=True)
 
 
 def patch(site: Site, states: np.ndarray) -> Edit:
@@ -93,7 +104,13 @@ def patch(site: Site, states: np.ndarray) -> Edit:
         states: [sequence, hidden], by the number of the sequence.
     """
     given = torch.from_numpy(_checked(site, states, 2))
-    return Edit(site, "patch", lambda old, numbers: given[numbers.cpu()].to(old), numbered=True)
+    return Edit(
+        site,
+        "patch",
+        lambda old, numbers: given[numbers.cpu()].to(old),
+        _identity(site, "patch", given.numpy()),
+        numbered=True,
+    )
 
 
 def project_out(site: Site, direction: np.ndarray, *, centre: np.ndarray | None = None) -> Edit:
@@ -118,13 +135,28 @@ def project_out(site: Site, direction: np.ndarray, *, centre: np.ndarray | None 
         along = _like(unit, states)
         return states - ((states @ along) - kept)[:, None] * along
 
-    return Edit(site, "project out", change)
+    return Edit(site, "project out", change, _identity(site, "project out", unit, kept))
 
 
 def add(site: Site, vector: np.ndarray) -> Edit:
     """The state plus a vector [hidden]."""
     given = _checked(site, vector, 1)
-    return Edit(site, "add", lambda states, _: states + _like(given, states))
+    return Edit(
+        site,
+        "add",
+        lambda states, _: states + _like(given, states),
+        _identity(site, "add", given),
+    )
+
+
+def _identity(site: Site, kind: EditKind, *values: np.ndarray | float) -> str:
+    told = [
+        [list(value.shape), xxhash.xxh3_128_hexdigest(value.tobytes())]
+        if isinstance(value, np.ndarray)
+        else value
+        for value in values
+    ]
+    return fingerprint([str(site), kind, told])
 
 
 def _like(values: np.ndarray, states: torch.Tensor) -> torch.Tensor:

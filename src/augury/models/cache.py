@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 from augury.models.blocks import text_config
 
-__all__ = ["branched", "growing_cache", "keep_rows"]
+__all__ = ["branched", "can_join", "drop_front", "growing_cache", "join_rows", "keep_rows"]
 
 _ROOM = 64
 
@@ -44,6 +44,23 @@ class _GrowingLayer(DynamicLayer):
     def keep(self, rows: torch.Tensor) -> None:
         self.keys, self.values = self.keys[rows], self.values[rows]
 
+    def drop_front(self, tokens: int) -> None:
+        self.keys, self.values = self.keys[..., tokens:, :], self.values[..., tokens:, :]
+        self._filled -= tokens
+
+    def join(self, other: _GrowingLayer) -> None:
+        filled = max(self._filled, other._filled)
+        self.keys, self.values = (
+            torch.cat(
+                [
+                    _right_aligned(mine, self._filled, filled),
+                    _right_aligned(its, other._filled, filled),
+                ]
+            )
+            for mine, its in ((self.keys, other.keys), (self.values, other.values))
+        )
+        self._filled = filled
+
 
 _SHAREABLE = (_GrowingLayer, DynamicLayer, DynamicSlidingWindowLayer)
 
@@ -70,6 +87,29 @@ def keep_rows(cache: DynamicCache, rows: torch.Tensor) -> None:
             layer.batch_select_indices(rows)
 
 
+def can_join(cache: DynamicCache) -> bool:
+    """Whether other sequences can be taken into this cache, and its beginning be dropped."""
+    return all(isinstance(layer, _GrowingLayer) for layer in cache.layers)
+
+
+def join_rows(cache: DynamicCache, other: DynamicCache) -> None:
+    """Take in the sequences of `other` behind those of `cache`; the shorter is padded in front.
+
+    Both are caches that `can_join`.
+    """
+    layers: list[Any] = cache.layers
+    others: list[Any] = other.layers
+    for mine, its in zip(layers, others, strict=True):
+        mine.join(its)
+
+
+def drop_front(cache: DynamicCache, tokens: int) -> None:
+    """Drop the first tokens of every sequence of a cache that `can_join`."""
+    layers: list[Any] = cache.layers
+    for layer in layers:
+        layer.drop_front(tokens)
+
+
 def branched(cache: DynamicCache) -> DynamicCache:
     """A cache that goes on from the same states without changing what `cache` holds.
 
@@ -82,6 +122,14 @@ def branched(cache: DynamicCache) -> DynamicCache:
         for layer in cache.layers
     ]
     return other
+
+
+def _right_aligned(buffer: torch.Tensor, filled: int, wanted: int) -> torch.Tensor:
+    """The filled part of a buffer behind zeros, `wanted` tokens in all, with room to grow."""
+    out = _room(buffer, wanted)
+    out[..., : wanted - filled, :] = 0
+    out[..., wanted - filled : wanted, :] = buffer[..., :filled, :]
+    return out
 
 
 def _room(states: torch.Tensor, stop: int) -> torch.Tensor:

@@ -9,7 +9,8 @@ on the same machine repeats exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,12 @@ __all__ = ["Generation", "Sampling", "logits_along", "sample", "stop_ids"]
 
 _MOST_SEQUENCES = 256
 _DROP_BELOW = 0.85
+_JOIN_FROM = 0.25
+"""New rows join when this part of the batch is free: reading prompts for one row is a waste."""
+
+_JOINS_ON = frozenset({"cuda"})
+"""Where a pass over few rows takes as long as one over many. On a CPU time goes with rows, and the
+padding that joining needs costs more than the passes it saves (`benchmarks/generation.py`)."""
 
 
 class Sampling(Config):
@@ -108,15 +115,7 @@ def sample(
         raise UsageError(
             "keys", found=f"{len(keys)} for {len(prompts)} prompts", expected="as many"
         )
-    results: list[Generation | None] = [None] * len(prompts)
-    stops = np.array(sorted(stop_ids(loaded)), dtype=np.int64)
-    for batch in _batches([len(prompt) for prompt in prompts], settings):
-        chosen = [prompts[index] for index in batch]
-        drawn_by = [keys[index] for index in batch]
-        made = _run_batch(loaded, chosen, drawn_by, settings, stops)
-        for index, generation in zip(batch, made, strict=True):
-            results[index] = generation
-    return [result for result in results if result is not None]
+    return _Sampler(loaded, prompts, keys, settings).run()
 
 
 @torch.no_grad()
@@ -140,53 +139,112 @@ def logits_along(
         yield running.next_logits()
 
 
-def _batches(lengths: Sequence[int], settings: Sampling) -> Iterable[list[int]]:
-    """Longest first, so that padding is small and running out of memory shows at once."""
-    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-    start = 0
-    while start < len(order):
-        each = lengths[order[start]] + settings.max_new_tokens
-        size = max(1, min(_MOST_SEQUENCES, settings.batch_tokens // each))
-        yield order[start : start + size]
-        start += size
+class _Sampler:
+    """Continues prompts in one batch: finished rows leave it, and waiting prompts take their place.
 
+    Prompts are taken longest first, so that padding is small and running out of memory shows at
+    once. New rows are read by themselves and join the batch when a fair part of it is free. On a
+    CPU, and where a layer keeps a window of its own, the batch runs empty first.
+    """
 
-def _run_batch(
-    loaded: LoadedModel,
-    prompts: Sequence[Sequence[int]],
-    keys: Sequence[int],
-    settings: Sampling,
-    stops: np.ndarray,
-) -> list[Generation]:
-    running = Running(loaded, prompts)
-    limit = np.array(
-        [min(settings.max_new_tokens, loaded.context - len(prompt)) for prompt in prompts]
-    )
-    steps = int(limit.max())
-    uniforms = np.stack([_uniforms(settings.seed, key, steps) for key in keys])
-    new = np.full((len(prompts), steps), -1, dtype=np.int64)
-    stopped = np.zeros(len(prompts), dtype=bool)
-    rows = np.arange(len(prompts))
-    alive = np.ones(len(prompts), dtype=bool)
-    for step in range(steps):
-        tokens = _draw(running.next_logits(), uniforms[rows, step], settings)
-        ended = np.isin(tokens, stops)
-        stopped[rows[alive[rows] & ended]] = True
-        alive[rows[ended]] = False
-        write = rows[alive[rows]]
-        new[write, step] = tokens[alive[rows]]
-        alive[write[limit[write] == step + 1]] = False
-        left = alive[rows]
-        if not left.any():
-            break
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        prompts: Sequence[Sequence[int]],
+        keys: Sequence[int],
+        settings: Sampling,
+    ) -> None:
+        self.loaded, self.prompts, self.keys, self.settings = loaded, prompts, keys, settings
+        self.stops = np.array(sorted(stop_ids(loaded)), dtype=np.int64)
+        lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
+        self.limit = np.minimum(settings.max_new_tokens, loaded.context - lengths)
+        order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
+        self.waiting = deque(order)
+        self.new: list[list[int]] = [[] for _ in prompts]
+        self.stopped = np.zeros(len(prompts), dtype=bool)
+        self.uniforms: dict[int, np.ndarray] = {}
+        self.rows = np.zeros(0, dtype=np.int64)
+        self.alive = np.zeros(0, dtype=bool)
+        self.running: Running | None = None
+        self.joins = loaded.device.type in _JOINS_ON
+
+    def run(self) -> list[Generation]:
+        """Every continuation, in the order of the prompts."""
+        while self.waiting or self.running is not None:
+            fresh = self._taken()
+            if fresh:
+                self._admit(fresh)
+            if self.running is not None:
+                self.alive, _ = self._step(self.running, self.rows, self.alive)
+                self._drop()
+        return [
+            Generation(ids, "stop" if ended else "length")
+            for ids, ended in zip(self.new, self.stopped, strict=True)
+        ]
+
+    def _taken(self) -> list[int]:
+        """Prompts that are read next; none while there is hardly room."""
+        used = width = rest = 0
+        if self.running is not None:
+            used, width = len(self.rows), int(self.running.mask.shape[1])
+            if not (self.waiting and self.joins and self.running.joinable):
+                return []
+            rest = max(int(self.limit[r]) - len(self.new[r]) for r in self.rows.tolist())
+        most = self._fits(width, rest)
+        if used and most - used < _JOIN_FROM * most:
+            return []
+        taken: list[int] = []
+        while self.waiting and used + len(taken) < most:
+            taken.append(self.waiting.popleft())
+        return taken
+
+    def _fits(self, width: int, rest: int) -> int:
+        """Sequences that may run at once if the next prompt joins; at least one."""
+        longest = len(self.prompts[self.waiting[0]])
+        each = max(width, longest) + max(rest, self.settings.max_new_tokens)
+        return max(1, min(_MOST_SEQUENCES, self.settings.batch_tokens // each))
+
+    def _admit(self, taken: Sequence[int]) -> None:
+        rows = np.array(taken, dtype=np.int64)
+        for row in taken:
+            self.uniforms[row] = _uniforms(self.settings.seed, self.keys[row], int(self.limit[row]))
+        fresh = Running(self.loaded, [self.prompts[row] for row in taken])
+        alive, going = self._step(fresh, rows, np.ones(len(rows), dtype=bool))
+        if not going:
+            return
+        if self.running is None:
+            self.running, self.rows, self.alive = fresh, rows, alive
+        else:
+            self.running.join(fresh)
+            self.rows = np.concatenate([self.rows, rows])
+            self.alive = np.concatenate([self.alive, alive])
+
+    def _step(
+        self, running: Running, rows: np.ndarray, alive: np.ndarray
+    ) -> tuple[np.ndarray, bool]:
+        """Draw one token for every row; which are still alive, and whether any is."""
+        at = [min(len(self.new[row]), int(self.limit[row]) - 1) for row in rows.tolist()]
+        uniforms = np.array([self.uniforms[r][k] for r, k in zip(rows.tolist(), at, strict=True)])
+        tokens = _draw(running.next_logits(), uniforms, self.settings)
+        ended = alive & np.isin(tokens, self.stops)
+        self.stopped[rows[ended]] = True
+        left = alive & ~ended
+        for place in np.flatnonzero(left).tolist():
+            row = int(rows[place])
+            self.new[row].append(int(tokens[place]))
+            left[place] = len(self.new[row]) < self.limit[row]
         running.append(tokens)
-        if left.mean() < _DROP_BELOW:
-            running.keep(np.flatnonzero(left))
-            rows = rows[left]
-    return [
-        Generation(ids[ids >= 0].tolist(), "stop" if ended else "length")
-        for ids, ended in zip(new, stopped, strict=True)
-    ]
+        return left, bool(left.any())
+
+    def _drop(self) -> None:
+        """Let finished rows go, where enough of them are finished."""
+        assert self.running is not None
+        if not self.alive.any():
+            self.running, self.rows = None, self.rows[:0]
+        elif self.alive.mean() < _DROP_BELOW:
+            self.running.keep(np.flatnonzero(self.alive))
+            self.rows = self.rows[self.alive]
+            self.alive = np.ones(len(self.rows), dtype=bool)
 
 
 def _uniforms(seed: int, key: int, steps: int) -> np.ndarray:

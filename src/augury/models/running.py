@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache
 
-from augury.models.cache import branched, growing_cache, keep_rows
+from augury.models.cache import (
+    branched,
+    can_join,
+    drop_front,
+    growing_cache,
+    join_rows,
+    keep_rows,
+)
 from augury.models.load import LoadedModel
 
 __all__ = ["Running"]
@@ -71,6 +78,26 @@ class Running:
             self.mask[index],
         )
 
+    @property
+    def joinable(self) -> bool:
+        """Whether `join` can be called; not where a layer keeps a window of its own."""
+        return can_join(self.cache)
+
+    def join(self, other: Running) -> None:
+        """Take in another batch, of which as little is unread: one token per sequence.
+
+        What every sequence was padded with is dropped, so that padding does not pile up.
+        """
+        join_rows(self.cache, other.cache)
+        width = max(self.mask.shape[1], other.mask.shape[1])
+        self.mask = torch.cat([_widened(one.mask, width) for one in (self, other)])
+        self.ids = torch.cat([self.ids, other.ids])
+        self.positions = torch.cat([self.positions, other.positions])
+        padding = int(self.mask.any(dim=0).to(torch.uint8).argmax())
+        self.mask = self.mask[:, padding:]
+        drop_front(self.cache, padding)
+        self.even = bool(self.mask.all())
+
     def branch(self) -> Running:
         """The same sequences at the same place; what a branch reads, this one never sees.
 
@@ -79,3 +106,7 @@ class Running:
         other = copy.copy(self)
         other.cache = branched(self.cache)
         return other
+
+
+def _widened(mask: torch.Tensor, width: int) -> torch.Tensor:
+    return torch.nn.functional.pad(mask, (width - mask.shape[1], 0))

@@ -13,7 +13,14 @@ from typing import Literal
 
 from augury.errors import DataError
 
-__all__ = ["AnswerState", "NumericAnswer", "judge_answer", "read_answer", "same_number"]
+__all__ = [
+    "AnswerState",
+    "NumericAnswer",
+    "is_number",
+    "judge_answer",
+    "read_answer",
+    "same_number",
+]
 
 Rule = Literal["boxed", "marked", "last number", "none"]
 AnswerState = Literal["right", "wrong", "unparsed", "truncated"]
@@ -96,6 +103,11 @@ def read_answer(text: str) -> NumericAnswer:
 def same_number(one: Fraction, other: Fraction) -> bool:
     """Whether two numbers are the same but for rounding: within a millionth of the larger."""
     return abs(one - other) <= _TOLERANCE * max(abs(one), abs(other))
+
+
+def is_number(gold: str) -> bool:
+    """Whether an answer is one number, so that `judge_answer` can compare with it."""
+    return _only_number(gold) is not None
 
 
 def judge_answer(text: str, gold: str, *, finished: bool) -> AnswerState:

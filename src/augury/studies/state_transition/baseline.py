@@ -15,8 +15,11 @@ from augury.studies.state_transition.generations import (
     Writer,
     generation_path,
     read_rows,
+    row_of,
+    save_rows,
     write_rows,
 )
+from augury.studies.state_transition.given import read_given
 from augury.studies.state_transition.problems import Prompt, read_prompts
 
 __all__ = ["BASELINE", "decoder", "generate", "generate_variant", "read_baseline"]
@@ -25,11 +28,15 @@ BASELINE = "baseline"
 
 
 def generate(run: Run, config: StateTransitionConfig) -> dict[str, object]:
-    """Write the baseline of every variant."""
-    write, facts = _writer(config)
+    """Write the baseline of every variant, or take the texts that are there."""
     counts: dict[str, object] = {}
+    writer = None if config.generation.backend == "given" else _writer(config)
     for variant in config.prompting.variants:
-        rows = _one(run, config, variant.name, write, facts)
+        rows = (
+            _one(run, config, variant.name, *writer)
+            if writer
+            else _taken(run, config, variant.name)
+        )
         counts[variant.name] = {
             "rows": len(rows),
             "finished": sum(row.finish_reason == "stop" for row in rows),
@@ -40,6 +47,8 @@ def generate(run: Run, config: StateTransitionConfig) -> dict[str, object]:
 
 def generate_variant(run: Run, config: StateTransitionConfig, variant: str) -> list[Row]:
     """Write the baseline of one variant; a later `generate` writes what is missing."""
+    if config.generation.backend == "given":
+        return _taken(run, config, variant)
     return _one(run, config, variant, *_writer(config))
 
 
@@ -70,6 +79,24 @@ def _one(
         facts,
         chunk=settings.chunk,
     )
+
+
+def _taken(run: Run, config: StateTransitionConfig, variant: str) -> list[Row]:
+    """The given texts as rows."""
+    facts = {"condition": BASELINE, "gen_params": {}, "model_hf_id": config.dataset.written_by}
+    prompts = read_prompts(run, variant)
+    rows = [
+        row_of(
+            prompt,
+            0,
+            Generation(list(text.token_ids), "stop" if text.finished else "length"),
+            text.completion,
+            facts,
+        )
+        for prompt, text in zip(prompts, read_given(config)[0], strict=True)
+    ]
+    save_rows(generation_path(run, variant, BASELINE), rows)
+    return rows
 
 
 def _writer(config: StateTransitionConfig) -> tuple[Writer, dict[str, Any]]:

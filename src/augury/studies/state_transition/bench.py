@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,24 @@ from augury.causal.generation import loops, sample_edited
 from augury.causal.steering import Measured
 from augury.models.load import LoadedModel
 from augury.organism.othertext import prose
+from augury.plain import fingerprint
 from augury.runs.folder import Run
 from augury.runs.paths import expand
 from augury.runs.progress import quiet
+from augury.runs.provenance import package_version
 from augury.studies.state_transition.baseline import decoder
 from augury.studies.state_transition.config import StateTransitionConfig
 from augury.studies.state_transition.events import analysed_onsets
-from augury.studies.state_transition.generations import Row, row_of, sample_key, save_rows
+from augury.studies.state_transition.generations import row_of, sample_key, save_rows
 from augury.studies.state_transition.pairs import Pairs
 from augury.studies.state_transition.problems import read_prompts
+from augury.studies.state_transition.shelf import Costs, Kept, Shelf
 from augury.studies.state_transition.texts import Read, Texts
 
-__all__ = ["Bench", "Written"]
+__all__ = ["SHELF", "Bench", "Written"]
+
+SHELF = "generations/under-edits"
+"""What was written under edits, by what decides it: no text is written twice in a run."""
 
 _NEUTRAL, _NEUTRAL_TOKENS = 40, 128
 _CONTROLS = 40
@@ -68,6 +74,8 @@ class Bench:
         ]
         self._clean = all_forced(loaded, self._controls, [])
         self._neutral = _neutral_texts(config, loaded)
+        self._shelf = Shelf(run.path / SHELF)
+        self._decided_by = self._everything_but_edits()
 
     @property
     def groups(self) -> list[str]:
@@ -85,13 +93,23 @@ class Bench:
             draw: Number of the random draw.
             path: File that keeps the rows; they are not kept when not given.
         """
+        key = fingerprint([self._decided_by, [edit.identity for edit in edits]])
+        kept = self._shelf.get(key)
+        if kept is None:
+            kept = self._write(edits)
+            self._shelf.put(key, kept)
+        rows = [replace(row, condition=condition, draw=draw) for row in kept.rows]
+        if path is not None:
+            save_rows(path, rows)
+        reads = tuple(self._texts.read(row) for row in rows)
+        return Written(reads, self._measured(reads, kept.costs), kept.calls)
+
+    def measure(self, edits: Sequence[Edit]) -> Measured:
+        """What the edits did and cost; nothing is kept."""
+        return self.write(edits, "tried").measured
+
+    def _write(self, edits: Sequence[Edit]) -> Kept:
         config = self._config
-        facts = {
-            "condition": condition,
-            "draw": draw,
-            "gen_params": config.generation.sampling.model_dump(mode="json"),
-            "model_hf_id": config.model.name,
-        }
         made = sample_edited(
             self.loaded,
             [prompt.ids for prompt in self._prompts],
@@ -101,33 +119,55 @@ class Bench:
             at=config.ablation.at,
         )
         decode = decoder(self.loaded.tokenizer)
+        facts = {
+            "condition": "",
+            "gen_params": config.generation.sampling.model_dump(mode="json"),
+            "model_hf_id": config.model.name,
+        }
         rows = [
             row_of(prompt, 0, generation, decode(generation.ids), facts)
             for prompt, generation in zip(self._prompts, made.generations, strict=True)
         ]
-        if path is not None:
-            save_rows(path, rows)
-        return self._measured(rows, edits, made.calls)
-
-    def measure(self, edits: Sequence[Edit]) -> Measured:
-        """What the edits did and cost; nothing is kept."""
-        return self.write(edits, "tried").measured
-
-    def _measured(self, rows: Sequence[Row], edits: Sequence[Edit], calls: Calls) -> Written:
-        reads = tuple(self._texts.read(row) for row in rows)
-        outcome = np.array([float(bool(analysed_onsets(r, self._config))) for r in reads])
         with quiet():
             loss = neutral_loss(self.loaded, self._neutral, edits, apart_from=self._targets)
             apart = control_divergence(
                 self.loaded, self._controls, self._clean, edits, apart_from=self._targets
             )
+        costs = Costs(float(np.exp(loss.mean())), float(apart.mean()))
+        return Kept(tuple(rows), costs, made.calls)
+
+    def _measured(self, reads: Sequence[Read], costs: Costs) -> Measured:
+        outcome = np.array([float(bool(analysed_onsets(r, self._config))) for r in reads])
         capability = Capability(
-            loops=np.array([loops(row.token_ids) for row in rows]),
-            perplexity=float(np.exp(loss.mean())),
-            control_kl=float(apart.mean()),
-            right=np.array([read.state == "right" for read in reads]),
+            loops=np.array([loops(read.row.token_ids) for read in reads]),
+            perplexity=costs.perplexity,
+            control_kl=costs.control_kl,
+            right=_right(reads),
         )
-        return Written(reads, Measured(outcome, capability), calls)
+        return Measured(outcome, capability)
+
+    def _everything_but_edits(self) -> str:
+        config = self._config
+        return fingerprint(
+            {
+                "identity": self.loaded.identity,
+                "sampling": config.generation.sampling,
+                "at": config.ablation.at,
+                "prompts": [[p.example_id, p.variant, p.text, p.ids] for p in self._prompts],
+                "controls": [
+                    [text.ids.tolist(), text.rows.tolist(), text.first] for text in self._controls
+                ],
+                "targets": self._targets,
+                "neutral": [ids.tolist() for ids in self._neutral],
+                "version": package_version("augury"),
+            }
+        )
+
+
+def _right(reads: Sequence[Read]) -> np.ndarray | None:
+    if all(read.state == "unjudged" for read in reads):
+        return None
+    return np.array([read.state == "right" for read in reads])
 
 
 def _neutral_texts(config: StateTransitionConfig, loaded: LoadedModel) -> list[np.ndarray]:

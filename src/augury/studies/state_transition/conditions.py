@@ -163,7 +163,7 @@ def _plain(written: Written, edits: Sequence[Edit]) -> dict[str, Any]:
             "loops": capability.loops.tolist(),
             "perplexity": capability.perplexity,
             "control_kl": capability.control_kl,
-            "right": [] if capability.right is None else capability.right.tolist(),
+            "right": None if capability.right is None else capability.right.tolist(),
         },
         "calls": {
             "total_calls": sum(written.calls.edited.values())
@@ -188,7 +188,7 @@ def _measured(stored: dict[str, Any]) -> Measured:
         loops=np.array(cost["loops"]),
         perplexity=cost["perplexity"],
         control_kl=cost["control_kl"],
-        right=np.array(cost["right"]),
+        right=None if cost["right"] is None else np.array(cost["right"]),
     )
     return Measured(np.array(stored["outcome"]), capability)
 
@@ -216,6 +216,7 @@ def _row(
         "wrong": rate["states"]["wrong"],
         "unparsed": rate["states"]["unparsed"],
         "truncated": rate["states"]["truncated"],
+        "unjudged": rate["states"]["unjudged"],
         "degenerate": measured.capability.degenerate,
         "perplexity": measured.capability.perplexity,
         "control_kl": measured.capability.control_kl,

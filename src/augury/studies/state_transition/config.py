@@ -23,18 +23,42 @@ __all__ = [
     "PromptingConfig",
     "StateTransitionConfig",
     "SweepConfig",
+    "TextFields",
     "Variant",
 ]
+
+
+class TextFields(Config):
+    """Which field of a line is what."""
+
+    id: str = "id"
+    prompt: str = "prompt"
+    """As the model read it, template included."""
+
+    completion: str = "completion"
+    answer: str | None = None
+    """The right answer; lines without one, or whose answer is no number, are not judged."""
+
+    finished: str | None = None
+    """Whether the model ended the text itself; taken as yes where no field says it."""
 
 
 class DatasetConfig(Config):
     """Which problems the model is given."""
 
-    source: Literal["organism", "gsm8k"] = "organism"
-    """`organism`: problems of the embedded model's world; `gsm8k`: a JSON-lines file."""
+    source: Literal["organism", "gsm8k", "texts"] = "organism"
+    """`organism`: problems of the embedded model's world; `gsm8k`: a JSON-lines file of problems;
+    `texts`: a JSON-lines file of prompts with what some model wrote, for `generation.backend:
+    given`."""
 
     path: str | None = None
-    """The file of `gsm8k`. `$NAME` is read from the environment."""
+    """The file of `gsm8k` and `texts`. `$NAME` is read from the environment."""
+
+    fields: TextFields = TextFields()
+    """Of `texts`."""
+
+    written_by: str = ""
+    """Of `texts`: the model that wrote them, where it is known."""
 
     max_examples: int = Field(default=200, ge=20)
     seed: int = Field(default=123, ge=0)
@@ -43,7 +67,7 @@ class DatasetConfig(Config):
     @model_validator(mode="after")
     def _source_has_its_file(self) -> DatasetConfig:
         if (self.source == "organism") != (self.path is None):
-            raise ValueError("a path belongs to source 'gsm8k', and is needed there")
+            raise ValueError("a path belongs to sources other than 'organism', and is needed there")
         return self
 
 
@@ -51,8 +75,8 @@ class Variant(Config):
     """One way of putting the problem before the model."""
 
     name: str = Field(pattern=r"[A-Za-z0-9_-]{1,40}")
-    style: Literal["chat", "plain"] = "chat"
-    """`chat`: the tokenizer's template."""
+    style: Literal["chat", "plain", "as written"] = "chat"
+    """`chat`: the tokenizer's template; `as written`: the prompt of a text that is there."""
 
     prefill: str = ""
     """What the answer is made to begin with. A `<think>` that the template ends with is taken off
@@ -84,9 +108,10 @@ class PromptingConfig(Config):
 class GenerationConfig(Config):
     """How the model writes."""
 
-    backend: Literal["transformers", "server"] = "transformers"
-    """`server`: any server that speaks the OpenAI completions protocol; baselines only, since its
-    model cannot be edited from here."""
+    backend: Literal["transformers", "server", "given"] = "transformers"
+    """Who writes the baseline. `server`: any server that speaks the OpenAI completions protocol;
+    `given`: nobody, `dataset` holds texts, and the model reads them (teacher forcing). Under edits
+    it is always the model itself that writes."""
 
     url: str | None = None
     """Of the server, e.g. `http://localhost:8000/v1`."""
@@ -190,6 +215,20 @@ class StateTransitionConfig(Config):
         if self.dataset.source != "organism" and self.ablation.neutral_text is None:
             raise ValueError(
                 "ablation.neutral_text is needed where the problems are not the model's"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _given_texts_have_one_format(self) -> StateTransitionConfig:
+        given = self.generation.backend == "given"
+        if given != (self.dataset.source == "texts"):
+            raise ValueError(
+                "dataset.source 'texts' and generation.backend 'given' need each other"
+            )
+        styles = [variant.style for variant in self.prompting.variants]
+        if given != ("as written" in styles) or (given and len(styles) > 1):
+            raise ValueError(
+                "given texts have one variant, of style 'as written', and only they do"
             )
         return self
 

@@ -17,7 +17,7 @@ from augury.runs.atomic import write_json
 from augury.runs.folder import Run
 from augury.studies.state_transition.baseline import read_baseline
 from augury.studies.state_transition.config import StateTransitionConfig
-from augury.studies.state_transition.texts import Read, read_texts
+from augury.studies.state_transition.texts import Read, State, read_texts
 from augury.targets.onsets import target_ids
 
 __all__ = ["ALL_EVENTS", "EVENTS", "SUMMARY", "detect", "event_row", "rates", "write_events"]
@@ -25,6 +25,7 @@ __all__ = ["ALL_EVENTS", "EVENTS", "SUMMARY", "detect", "event_row", "rates", "w
 EVENTS = "analysis/backtracking_events.csv"
 ALL_EVENTS = "analysis/all_events.csv"
 SUMMARY = "analysis/summary_metrics.json"
+_STATES: tuple[State, ...] = ("right", "wrong", "unparsed", "truncated", "unjudged")
 _FEWEST_DISCORDANT = 10
 
 
@@ -81,7 +82,7 @@ def rates(reads: Sequence[Read]) -> dict[str, Any]:
         "relaxed_rate": sum(bool(read.onsets) for read in reads) / total,
         "events": sum(len(read.strict) for read in reads),
         "accuracy": states["right"] / judged if judged else None,
-        "states": {name: states[name] for name in ("right", "wrong", "unparsed", "truncated")},
+        "states": {name: states[name] for name in _STATES},
         "finish_reasons": dict(Counter(read.row.finish_reason for read in reads)),
         "mean_tokens": float(np.mean([read.row.completion_tokens for read in reads])),
     }

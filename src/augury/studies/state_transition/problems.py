@@ -16,6 +16,7 @@ from augury.runs.atomic import write_text
 from augury.runs.folder import Run
 from augury.runs.paths import expand
 from augury.studies.state_transition.config import StateTransitionConfig, Variant
+from augury.studies.state_transition.given import read_given
 from augury.traces.prompts import Rendered, render_prompt
 from augury.traces.records import read_json_lines
 from augury.traces.sources.gsm8k import read_gsm8k
@@ -37,10 +38,10 @@ class Question:
 
     question: str
     answer: str
-    """The written solution, where there is one."""
+    """The written solution, where there is one; of given texts, the text."""
 
     answer_value: str
-    """The right number, as text."""
+    """The right number, as text; empty where nobody knows it."""
 
     group: str
     """Equal for problems of the same text."""
@@ -68,6 +69,8 @@ def prepare(run: Run, config: StateTransitionConfig) -> dict[str, object]:
             compare.
         MissingInput: The file of problems is not there.
     """
+    if config.dataset.source == "texts":
+        return _prepare_given(run, config)
     questions = _questions(config)
     tokenizer = load_tokenizer(config.named_model)
     prompts: list[Prompt] = []
@@ -85,15 +88,7 @@ def prepare(run: Run, config: StateTransitionConfig) -> dict[str, object]:
                 )
             seen[ids] = variant.name
             prompts.append(Prompt(question.id, variant.name, rendered.text, rendered.literal, ids))
-    _write(run.path / PROBLEMS, questions)
-    _write(run.path / PROMPTS, prompts)
-    lengths = [len(prompt.ids) for prompt in prompts]
-    return {
-        "problems": len(questions),
-        "groups": len({question.group for question in questions}),
-        "variants": [variant.name for variant in config.prompting.variants],
-        "prompt_tokens": [min(lengths), max(lengths)],
-    }
+    return _saved(run, config, questions, prompts)
 
 
 def read_questions(run: Run) -> list[Question]:
@@ -134,10 +129,39 @@ def _questions(config: StateTransitionConfig) -> list[Question]:
     ]
 
 
+def _prepare_given(run: Run, config: StateTransitionConfig) -> dict[str, object]:
+    """The prompts of texts that are there; what follows them is `Question.answer`."""
+    texts, cut = read_given(config)
+    variant = config.prompting.variants[0].name
+    questions = [
+        Question(one.example_id, one.prompt, one.completion, one.answer, one.group) for one in texts
+    ]
+    prompts = [Prompt(one.example_id, variant, one.prompt, (0, 0), one.prompt_ids) for one in texts]
+    return _saved(run, config, questions, prompts) | {"cut": cut}
+
+
+def _saved(
+    run: Run,
+    config: StateTransitionConfig,
+    questions: Sequence[Question],
+    prompts: Sequence[Prompt],
+) -> dict[str, object]:
+    _write(run.path / PROBLEMS, questions)
+    _write(run.path / PROMPTS, prompts)
+    lengths = [len(prompt.ids) for prompt in prompts]
+    return {
+        "problems": len(questions),
+        "groups": len({question.group for question in questions}),
+        "variants": [variant.name for variant in config.prompting.variants],
+        "prompt_tokens": [min(lengths), max(lengths)],
+    }
+
+
 def _rendered(
     problem: str, variant: Variant, config: StateTransitionConfig, tokenizer: Any
 ) -> Rendered:
     content = config.prompting.template.replace("{problem}", problem)
+    assert variant.style != "as written"  # the config says so
     rendered = render_prompt(content, tokenizer, style=variant.style)
     text = rendered.text
     if text.rstrip().endswith("<think>"):

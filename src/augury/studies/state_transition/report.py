@@ -69,6 +69,14 @@ def _verdict(facts: Facts, found: Sequence[Hypothesis]) -> list[str]:
 def _lead(facts: Facts) -> str:
     data, model = facts["prepare-data"], Path(facts.config.model.name).name
     total = sum(rate["total"] for rate in facts.summary["by_variant"].values())
+    dataset = facts.config.dataset
+    if dataset.source == "texts":
+        writer = dataset.written_by or "an unnamed writer"
+        own = "its own" if dataset.written_by == facts.config.model.name else "off-policy"
+        return (
+            f"{model} reads {total} texts by {writer} ({own}), {data['cut']} of them cut to its "
+            "context. What is written under edits it writes itself, after their prompts."
+        )
     return (
         f"{model} answers {data['problems']} problems in {len(data['variants'])} formats, "
         f"{total} texts of its own. Events are analysed in {facts.config.analysis.variant}."
@@ -97,7 +105,17 @@ def _hypotheses(found: Sequence[Hypothesis]) -> Section:
 
 
 def _generated(facts: Facts) -> Section:
-    columns = ("format", "texts", "ended", "cut", "mean tokens", "right", "wrong", "unparsed")
+    columns = (
+        "format",
+        "texts",
+        "ended",
+        "cut",
+        "mean tokens",
+        "right",
+        "wrong",
+        "unparsed",
+        "unjudged",
+    )
     rows = []
     for name, rate in facts.summary["by_variant"].items():
         finish, states = rate["finish_reasons"], rate["states"]
@@ -111,9 +129,13 @@ def _generated(facts: Facts) -> Section:
                 states["right"],
                 states["wrong"],
                 states["unparsed"] + states["truncated"],
+                states["unjudged"],
             )
         )
-    caption = "Texts that were cut before an answer, or hold no number, are not counted as wrong."
+    caption = (
+        "Texts that were cut before an answer, or hold no number, are not counted as wrong; of "
+        "unjudged ones nobody says what is right."
+    )
     return Section("What was written", [Table(columns, tuple(rows), caption=caption)])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,14 +14,23 @@ from augury.runs.progress import track
 from augury.studies.state_transition.config import StateTransitionConfig
 from augury.studies.state_transition.generations import Row
 from augury.studies.state_transition.problems import Prompt, Question, read_prompts, read_questions
-from augury.targets.numeric_answer import AnswerState, NumericAnswer, judge_answer, read_answer
+from augury.targets.numeric_answer import (
+    AnswerState,
+    NumericAnswer,
+    is_number,
+    judge_answer,
+    read_answer,
+)
 from augury.targets.onsets import Onset, onsets_of, opening_tokens
 from augury.targets.triggers import TRIGGER, with_triggers
 from augury.traces.prompts import LITERAL
 from augury.traces.tokens import TokenisedTrace, tokenise
 from augury.traces.trace import Origin, Span, Trace
 
-__all__ = ["Read", "Texts", "read_texts"]
+__all__ = ["Read", "State", "Texts", "read_texts"]
+
+State = AnswerState | Literal["unjudged"]
+"""`unjudged`: nobody says what is right, or it is no number."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -40,7 +49,7 @@ class Read:
     """bool [token], whether a sentence begins with the token."""
 
     answer: NumericAnswer
-    state: AnswerState
+    state: State
 
     @property
     def strict(self) -> tuple[Onset, ...]:
@@ -88,9 +97,11 @@ class Texts:
             _check_ids(trace, tokenised, ids)
             onsets = tuple(onsets_of(trace, tokenised, self._tokenizer, TRIGGER))
             opening = opening_tokens(trace, tokenised)
-        state = judge_answer(
-            row.completion, question.answer_value, finished=row.finish_reason == "stop"
-        )
+        state: State = "unjudged"
+        if self._config.dataset.source != "texts" or is_number(question.answer_value):
+            state = judge_answer(
+                row.completion, question.answer_value, finished=row.finish_reason == "stop"
+            )
         answer = read_answer(row.completion)
         return Read(row, question.group, ids, onsets, opening, answer, state)
 

@@ -18,7 +18,7 @@ from augury.errors import UsageError
 from augury.models.load import LoadedModel, depth_of
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
-from augury.studies.reading import load_reader
+from augury.studies.reading import check_reader, load_reader
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.pilot import pass_pilot
 from augury.studies.thought_anchors.solutions import (
@@ -35,6 +35,7 @@ __all__ = [
     "VERTICAL",
     "ReadingCost",
     "estimate_reading",
+    "examine_reader",
     "read_solutions",
     "unread_problems",
 ]
@@ -54,7 +55,7 @@ def read_solutions(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     plans = _plans(config)
     solutions = prepare_solutions(config, plans[0])
     reader = _reader(config, plans)
-    facts = pass_pilot(reader, solutions, plans[0], config, run.path / PILOT)
+    facts = pass_pilot(reader, solutions, plans, config, run.path / PILOT)
     write_tokenised(run.path / TOKENS, solutions.parts)
     rows = {}
     for plan, folder in zip(plans, (STORE, VERTICAL), strict=False):
@@ -128,6 +129,24 @@ def estimate_reading(config: ThoughtAnchorsConfig) -> ReadingCost:
     wanted += [("vertical attention", solutions, plan) for plan in plans[1:]]
     parts = [(name, estimate(reader, _job(of, plan))) for name, of, plan in wanted]
     return ReadingCost(parts, len(solutions.numbers), len(solutions.skipped))
+
+
+def examine_reader(config: ThoughtAnchorsConfig) -> list[str]:
+    """What the doctor finds on the pilot's problems, states and attention; lines.
+
+    Raises:
+        CheckFailed: A check failed; the message names it.
+    """
+    plans = _plans(config)
+    few = prepare_solutions(config, plans[0]).first(config.reading.pilot)
+    reader = _reader(config, plans)
+    named = {trace.id: trace for trace in few.traces}
+    lines = []
+    for plan in plans:
+        report = check_reader(reader, few.parts, named, config.reading_job(plan))
+        report.raise_if_failed()
+        lines += report.lines()
+    return lines
 
 
 def _plans(config: ThoughtAnchorsConfig) -> list[ReadingPlan]:

@@ -14,6 +14,7 @@ from augury.evaluate.tripwires import Tripwire
 from augury.models.load import ModelConfig, load_tokenizer
 from augury.report.token_view import TokenView
 from augury.runs.folder import Run
+from augury.studies.thought_anchors.activations import examine_reader
 from augury.studies.thought_anchors.agreement import (
     Agreement,
     agreement_lines,
@@ -111,8 +112,15 @@ def verify_labels(config: DataConfig) -> list[str]:
 
 
 def examine(config: ThoughtAnchorsConfig) -> Sequence[str]:
-    """Check the places of all sentences, without starting a run."""
-    return check_spans(config.data)
+    """Check the places of all sentences, and the reader on a few problems; no run is started.
+
+    Raises:
+        CheckFailed: A check failed; the message names it.
+    """
+    if not config.activations:
+        return check_spans(config.data)
+    lines = check_spans(config.data, config.named_model.name)
+    return [*lines, *examine_reader(config)]
 
 
 def tripwires(run: Run) -> Sequence[Tripwire]:

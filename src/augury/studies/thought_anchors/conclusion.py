@@ -56,16 +56,18 @@ def conclude_states(results: Sequence[GroupResult], target: str) -> Conclusion:
     beyond = [result for result in own if result.verdict == BEYOND_BASELINES]
     if all(result.verdict == INSUFFICIENT for result in own):
         return Conclusion(
-            target, f"{target}, hidden states: insufficient data", (f"because {own[0].why}",)
+            target, f"{target}: insufficient data on probes", (f"because {own[0].why}",)
         )
     best = max(beyond or own, key=lambda result: result.score.value or 0.0)
     lead = best.baselines[best.best_baseline] if best.best_baseline else None
     told = f"; over {best.best_baseline} {_lead(lead)}" if lead else ""
     line = f"highest {best.predictor}: {_score(best)}{told}; {best.verdict}"
     if not beyond:
-        headline = f"{target}, hidden states: none of {len(own)} probes is shown to add to them"
+        headline = f"{target}: none of {len(own)} probes is shown to add to text and place"
         return Conclusion(target, headline, (line,))
-    headline = f"{target}, hidden states: {len(beyond)} of {len(own)} probes add to place and text"
+    headline = (
+        f"{target}: {len(beyond)} of {len(own)} probes of hidden states add to text and place"
+    )
     return Conclusion(target, headline, (line,))
 
 

@@ -24,7 +24,7 @@ from augury.runs.folder import Run
 from augury.studies.openings import record_opening
 from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, residual_name
 from augury.studies.thought_anchors.ladder import LADDER
-from augury.studies.thought_anchors.probes import PROBES
+from augury.studies.thought_anchors.probes import PROBES, VERTICAL_SITE
 from augury.studies.thought_anchors.scores import PREDICTIONS, column_of
 from augury.studies.thought_anchors.sentences import SENTENCES
 from augury.studies.thought_anchors.wires import touch_wires
@@ -149,12 +149,16 @@ def _recalls(
 
 
 def best_sites(quality: dict[str, dict[str, float]]) -> dict[str, dict[str, str]]:
-    """For each target and kind of probe, the predictor that does best on validation problems."""
+    """For each target and kind of probe, the predictor that does best on validation problems.
+
+    Vertical attention is no site among others: its probes stand for themselves.
+    """
     found: dict[str, dict[str, str]] = {}
     for target, of_predictor in quality.items():
         best: dict[str, str] = {}
         for name, value in of_predictor.items():
-            kind, at, _ = name.partition("@")
+            kind, at, site = name.partition("@")
+            kind = name if site == VERTICAL_SITE else kind
             if at and (kind not in best or value > of_predictor[best[kind]]):
                 best[kind] = name
         found[target] = best

@@ -42,7 +42,7 @@ def draw_figures(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
         "ladder": _ladder([r for r in results if "@" not in r.predictor], config.labels.targets),
         "by_problem": _by_problem(_shown(results, first, summary), facts),
         "along_the_solution": _along(table),
-        "position_bins": _bins(summary["bins"][first], first),
+        "position_bins": _bins(_few(summary["bins"][first]), first),
     }
     if config.activations:
         for target in dict.fromkeys(result.target for result in results):
@@ -137,6 +137,14 @@ def _along(table: pl.DataFrame) -> Lines:
         x=Axis("relative place in the solution", ticks, tuple(f"{tick:.2f}" for tick in ticks)),
         lines=lines,
     )
+
+
+def _few(found: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    """Beside probes, the rungs of place alone: a dozen lines cannot be told apart."""
+    if not any("@" in name for name in found):
+        return found
+    kept = ("prevalence", "position_rank", "position")
+    return {name: values for name, values in found.items() if "@" in name or name in kept}
 
 
 def _bins(found: dict[str, list[float | None]], target: str) -> Lines:

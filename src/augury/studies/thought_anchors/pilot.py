@@ -28,7 +28,7 @@ __all__ = ["pass_pilot", "told_apart"]
 def pass_pilot(
     reader: LoadedModel,
     solutions: Solutions,
-    plan: ReadingPlan,
+    plans: Sequence[ReadingPlan],
     config: ThoughtAnchorsConfig,
     folder: Path,
 ) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def pass_pilot(
     Args:
         reader: The model.
         solutions: All of them.
-        plan: What will be read.
+        plans: What will be read: states, and vertical attention where that is wanted.
         config: Of the study.
         folder: Where the pilot's states are kept while they are checked.
 
@@ -50,11 +50,15 @@ def pass_pilot(
     few = solutions.first(config.reading.pilot)
     say(f"pilot: {len(few.traces)} problems before the other {len(solutions.traces)}")
     named = {trace.id: trace for trace in few.traces}
-    report = check_reader(reader, few.parts, named, config.reading_job(plan))
-    for line in report.lines():
-        say(line)
-    report.raise_if_failed()
+    checks = []
+    for each in plans:
+        report = check_reader(reader, few.parts, named, config.reading_job(each))
+        for line in report.lines():
+            say(line)
+        report.raise_if_failed()
+        checks += [asdict(check) for check in report.checks]
     shutil.rmtree(folder, ignore_errors=True)
+    plan = plans[0]
     store = extract(reader, few.parts, plan, folder, spans=sentence_spans(few, plan))
     wires = [_apart(store, few, name) for name in named]
     worst = min(wires, key=lambda wire: wire.measured)
@@ -64,7 +68,7 @@ def pass_pilot(
     return {
         "problems": few.numbers,
         "rows": rows,
-        "doctor": [asdict(check) for check in report.checks],
+        "doctor": checks,
         "told_apart": asdict(worst),
     }
 

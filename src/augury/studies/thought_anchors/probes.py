@@ -48,7 +48,15 @@ from augury.studies.thought_anchors.vertical_features import (
 from augury.traces.table import read_traces
 from augury.traces.tokens import read_tokenised
 
-__all__ = ["CHOSEN", "PROBES", "SHUFFLED", "fit_probes", "pooling_of", "site_spans"]
+__all__ = [
+    "CHOSEN",
+    "PROBES",
+    "SHUFFLED",
+    "VERTICAL_SITE",
+    "fit_probes",
+    "pooling_of",
+    "site_spans",
+]
 
 PROBES, SHUFFLED = "results/probe_predictions.parquet", "data/shuffled_probes.parquet"
 CHOSEN = "results/chosen.json"

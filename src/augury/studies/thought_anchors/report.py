@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,11 @@ from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CSV, PLAN, SUMMARY, read_cells
 from augury.studies.thought_anchors.figures import FIGURES
 from augury.studies.thought_anchors.sentences import FACTS, PROBLEMS
-from augury.studies.thought_anchors.state_report import read_lines, states_section
+from augury.studies.thought_anchors.state_report import (
+    limits_of_reading,
+    read_lines,
+    states_section,
+)
 
 __all__ = ["conclude", "write_report"]
 
@@ -41,13 +46,15 @@ class _Facts:
         self.summary = _json(run.path / SUMMARY)
         self.sentences = _json(run.path / FACTS)
         self.measured = measured_well(self.sentences["status"])
-        self.conclusions: list[Conclusion] = [
-            conclude_target(self.results, target) for target in config.labels.targets
-        ]
         self.reading = _json(run.path / READING)
+        self.conclusions: list[Conclusion] = []
         if config.activations:
             targets = dict.fromkeys(result.target for result in self.results)
-            self.conclusions += [conclude_states(self.results, target) for target in targets]
+            self.conclusions = [conclude_states(self.results, target) for target in targets]
+        ladder = [conclude_target(self.results, target) for target in config.labels.targets]
+        # Beside probes, what every rung adds is for the table to tell.
+        kept = 1 if config.activations else None
+        self.conclusions += [replace(one, lines=one.lines[:kept]) for one in ladder]
 
 
 def write_report(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
@@ -119,12 +126,18 @@ def _states(facts: _Facts) -> list[Section]:
     return [states_section(facts.results, facts.summary, facts.config)]
 
 
+_NO_MODEL = (
+    "Nothing here looks into a model. The ladder is what a probe of hidden states has to beat."
+)
+
+
 def _limits(facts: _Facts) -> Section:
     lines = [
-        "Readable is not causal: a probe shows what can be told from states, not what they do."
-        if facts.config.activations
-        else "Nothing here looks into a model. The ladder is what a probe of hidden states has to "
-        "beat.",
+        *(
+            limits_of_reading(facts.reading, facts.config)
+            if facts.config.activations
+            else (_NO_MODEL,)
+        ),
         "An anchor is one of its own problem: thresholds differ between problems, so scores are "
         "means within problems, and are not to be compared with precision over all of them.",
     ]

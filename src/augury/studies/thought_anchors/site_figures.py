@@ -12,6 +12,10 @@ from augury.studies.thought_anchors.probes import VERTICAL_SITE
 __all__ = ["kind_and_site", "site_lines", "sites_figure"]
 
 
+_GAP = " "
+"""Tick without a value: attention is no depth behind the last block."""
+
+
 def kind_and_site(predictor: str) -> tuple[str, str]:
     """Parts of the name of a probe; the site of a rung is empty."""
     kind, _, site = predictor.partition("@")
@@ -24,26 +28,24 @@ def sites_figure(target: str) -> str:
 
 
 def site_lines(results: Sequence[GroupResult], target: str) -> Lines:
-    """Score of every kind at every site; rungs of the ladder, and attention, are level lines."""
+    """Score of every kind at every site, and of attention at the right; the best rung is level."""
     own = [result for result in results if result.target == target]
     split = [(*kind_and_site(result.predictor), result.score.value) for result in own]
     sites = list(dict.fromkeys(site for _, site, _ in split if site and site != VERTICAL_SITE))
+    if any(site == VERTICAL_SITE for _, site, _ in split):
+        sites += [_GAP, VERTICAL_SITE]
     found = {(kind, site): value for kind, site, value in split}
-    kinds = dict.fromkeys(kind for kind, site, _ in split if site in sites)
     lines = [
         Line(
             kind,
             tuple(found.get((kind, site)) for site in sites),
             role="best" if kind == "position+linear" else "site",
         )
-        for kind in kinds
+        for kind in dict.fromkeys(kind for kind, site, _ in split if site)
     ]
     rungs = [(kind, value or 0.0) for kind, site, value in split if not site]
     best = max(rungs, key=lambda each: each[1])
     lines.append(Line(f"best rung: {best[0]}", (best[1],) * len(sites), role="baseline"))
-    for kind, site, value in split:
-        if site == VERTICAL_SITE:
-            lines.append(Line(f"{kind}, vertical", (value,) * len(sites), role="floor"))
     values = [value for line in lines for value in line.values]
     return Lines(
         title=f"Probes of hidden states: {target}",

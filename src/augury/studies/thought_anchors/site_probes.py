@@ -26,7 +26,7 @@ from augury.studies.thought_anchors.scores import Fold
 
 __all__ = ["Asked", "FoldProbes", "fit_site", "shuffled_predictions"]
 
-_MIXES = (0.25, 0.5, 1.0, 2.0)
+_MIXES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Weights of the probe beside the position, both in their own standard deviations."""
 
 Columns = Float[np.ndarray, "row target"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from augury.evaluate.group_scores import GroupResult
+from augury.evaluate.intervals import Interval
 from augury.report.blocks import Bullets, FigureRef, Section, Table
 from augury.report.tables import CellValue
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, residual_name
@@ -13,9 +15,9 @@ from augury.studies.thought_anchors.evaluation import CSV
 from augury.studies.thought_anchors.probes import VERTICAL_SITE
 from augury.studies.thought_anchors.site_figures import kind_and_site, sites_figure
 
-__all__ = ["read_lines", "states_section"]
+__all__ = ["limits_of_reading", "on_policy", "read_lines", "states_section"]
 
-_COLUMNS = ("probe", "score", "95 %", "lead over", "by", "95 %", "sure lead", "p", "verdict")
+_COLUMNS = ("probe", "score [95 %]", "lead [95 %]", "p", "verdict")
 _KINDS = {
     "linear": "ridge regression on the sentence's state",
     "position+linear": "the position at full weight, and what a probe of the rest adds to it",
@@ -41,7 +43,7 @@ def states_section(
             Table(
                 _COLUMNS,
                 tuple(_row(own[name]) for name in best.values()),
-                caption=_caption(target, len(own), summary),
+                caption=_caption(target, list(own.values()), summary),
             )
         )
     return Section("What hidden states add", blocks)
@@ -49,11 +51,10 @@ def states_section(
 
 def read_lines(reading: Mapping[str, Any], config: ThoughtAnchorsConfig) -> tuple[str, ...]:
     """What was read of the model, a line each."""
-    model, wrote = config.model.name, reading["written_by"]
-    alike = "the model that wrote them" if model == wrote else f"not by the one that wrote, {wrote}"
     pilot = reading["pilot"]
+    who = "which wrote them" if on_policy(reading, config) else "which did not write them"
     lines = [
-        f"Read by {model}: {alike}.",
+        f"Read by {config.model.name}, {who}.",
         *(
             f"{folder}: {each['rows']} rows at each of {len(each['sites'])} sites "
             f"({each['sites'][0]} to {each['sites'][-1]})."
@@ -68,6 +69,26 @@ def read_lines(reading: Mapping[str, Any], config: ThoughtAnchorsConfig) -> tupl
     return tuple(lines)
 
 
+def on_policy(reading: Mapping[str, Any], config: ThoughtAnchorsConfig) -> bool:
+    """Whether the model that reads is the one that wrote, by their names."""
+    return Path(config.model.name).name.lower() == str(reading["written_by"]).lower()
+
+
+def limits_of_reading(reading: Mapping[str, Any], config: ThoughtAnchorsConfig) -> tuple[str, ...]:
+    """What the way of reading keeps the probes from showing."""
+    lines = [
+        "Readable is not causal: a probe shows what can be told from states, not what they do."
+    ]
+    if not on_policy(reading, config):
+        lines.append(
+            f"Off-policy: {reading['written_by']} wrote, {config.model.name} reads. What a probe "
+            "finds is what a reader can tell, not what the writer knew."
+        )
+    if config.reading.overflow == "window":
+        lines.append("Long solutions were read in windows: a state knows of one window at most.")
+    return tuple(lines)
+
+
 def _told(results: Sequence[GroupResult]) -> tuple[str, ...]:
     """The kinds that are there, in words."""
     kinds = dict.fromkeys(kind_and_site(r.predictor)[0] for r in results if "@" in r.predictor)
@@ -79,7 +100,8 @@ def _told(results: Sequence[GroupResult]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _caption(target: str, predictors: int, summary: Mapping[str, Any]) -> str:
+def _caption(target: str, judged: Sequence[GroupResult], summary: Mapping[str, Any]) -> str:
+    over = dict.fromkeys(r.best_baseline for r in judged if "@" in r.predictor)
     chosen = "of each kind the site that does best on validation problems"
     left = " What a ridge regression on place leaves over." if target.endswith("_residual") else ""
     spread = [
@@ -90,8 +112,8 @@ def _caption(target: str, predictors: int, summary: Mapping[str, Any]) -> str:
     ]
     seeds = f" Single seeds: {'; '.join(spread)}." if spread else ""
     return (
-        f"{target}.{left} {predictors} predictors were judged, {chosen} is shown; all are in {CSV}."
-        f"{seeds}"
+        f"{target}.{left} {len(judged)} predictors were judged, {chosen} is shown; all are in "
+        f"{CSV}. lead: over {', '.join(map(str, over))}, the best rung.{seeds}"
     )
 
 
@@ -100,16 +122,14 @@ def _row(result: GroupResult) -> tuple[CellValue, ...]:
     lead = result.baselines[best] if best else None
     return (
         result.predictor,
-        str(result.score),
-        _range(result.interval),
-        best,
-        f"{lead.difference:+.3f}" if lead and lead.difference is not None else None,
-        _range(lead.interval) if lead else None,
-        lead.difference_low_simultaneous if lead else None,
+        f"{result.score}{_range(result.interval)}",
+        f"{lead.difference:+.3f}{_range(lead.interval)}"
+        if lead and lead.difference is not None
+        else None,
         result.p_corrected,
         result.verdict,
     )
 
 
-def _range(held: Any) -> str | None:
-    return f"{held.low:.3f} to {held.high:.3f}" if held else None
+def _range(held: Interval | None) -> str:
+    return f" [{held.low:.2f}, {held.high:.2f}]" if held else ""
