@@ -58,7 +58,7 @@ def test_a_missing_config_is_exit_66(tmp_path: Path) -> None:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     done = augury("run", "backtracking-lag", "--dry-run", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    stages = ["traces", "activations", "probes", "evaluation", "figures", "report"]
+    stages = ["traces", "split", "activations", "probes", "evaluation", "figures", "report"]
     assert [line.split()[0] for line in done.stdout.splitlines()] == stages
     assert list(tmp_path.iterdir()) == []
 

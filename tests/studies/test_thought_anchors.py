@@ -19,10 +19,11 @@ from augury.studies.thought_anchors.agreement import published_agreement, rollou
 from augury.studies.thought_anchors.checks import check_spans, failures, verify
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CELLS, SUMMARY
+from augury.studies.thought_anchors.gathering import gather_problems
 from augury.studies.thought_anchors.label_check import verify_labels
 from augury.studies.thought_anchors.ladder import LADDER, Features, climb, sentence_features
 from augury.studies.thought_anchors.scores import PREDICTIONS, Fold, shuffled_excess
-from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES, gather_problems
+from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES
 from augury.studies.thought_anchors.study import STUDY
 from augury.studies.thought_anchors.wires import memory
 from augury.traces.sources.math_rollouts import read_problem
@@ -128,11 +129,12 @@ def test_changed_files_run_the_study_again(
     shutil.copytree(Path(done[1].data.path or ""), root)
     config = STUDY.read_config(None, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
-    for stage in ("rollouts", "sentences"):
+    for stage in ("rollouts", "read", "sentences"):
         STUDY.execute(run, config, only=stage)
-    assert [planned.status for planned in STUDY.plan(run, config)[:2]] == ["done", "done"]
+    assert [planned.status for planned in STUDY.plan(run, config)[:3]] == ["done"] * 3
     change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
-    planned = STUDY.plan(run, config)[1]
+    _, reading, planned = STUDY.plan(run, config)[:3]
+    assert reading.status == "done"
     assert planned.status == "to run" and "files.102" in planned.why
 
 
@@ -269,12 +271,23 @@ def test_no_rung_reads_the_words_of_its_test_problem() -> None:
 
 
 def test_every_config_of_the_study_loads() -> None:
-    paths = sorted(STUDY.default_config().parent.glob("*.yaml"))
-    assert len(paths) == 10
-    for path in paths:
+    found = {path.stem: path for path in STUDY.default_config().parent.glob("*.yaml")}
+    settings = {
+        f"{model}-{split}-{size}": (model, split, size)
+        for model in ("llama-8b", "qwen-14b")
+        for split in ("correct", "incorrect")
+        for size in ("pilot", "full")
+    }
+    assert found.keys() >= settings.keys() | {"labels", "laptop", "organism", "stories260k"}
+    for name, path in found.items():
         config = STUDY.read_config(path, [])
-        assert path.stem in ("laptop", "organism") or config.data.split.split("_")[0] in path.stem
-        assert ("pilot" in path.stem) == (config.data.limit == 3)
+        assert config.activations == (name != "labels")
+        assert not STUDY.read_config(path, ["activations=false"]).activations
+        if name in settings:
+            model, split, size = settings[name]
+            assert config.model.name.lower().endswith(f"distill-{model}")
+            assert config.data.model.endswith(model) and config.data.split.startswith(f"{split}_")
+            assert config.data.limit == (3 if size == "pilot" else None)
 
 
 def test_the_command_ends_with_three_where_a_problem_was_left_out(

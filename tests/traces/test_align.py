@@ -144,3 +144,21 @@ def test_a_window_that_cuts_a_run_of_fallback_bytes_is_still_verified(augury_dat
     wrong = replace(window, ids=np.roll(window.ids, 1))
     with pytest.raises(CheckFailed):
         place_spans(trace, wrong, tokenizer)
+
+
+def test_a_window_that_begins_inside_the_last_character_of_a_span_is_in_order(
+    stories: Any,
+) -> None:
+    """A vocabulary without a character writes its bytes; half a character decodes to nothing."""
+    trace = made("so x ≈ 3 ≈ and then", Span(3, 10, "a"))
+    whole = tokenise(trace, stories)
+    broken = np.flatnonzero(whole.starts == 12)
+    assert len(broken) == 3 and trace.text[12] == "≈"
+    columns = ("ids", "starts", "ends", "special", "role")
+    inside = {name: getattr(whole, name)[broken[1] :] for name in columns}
+    window = replace(whole, **inside, first_row=0, part=1)
+    placed = place_spans(trace, window, stories)
+    assert [(one.first, one.stop, one.starts_here) for one in placed] == [(0, 2, False)]
+    slid = replace(window, ids=np.roll(window.ids, 1))
+    with pytest.raises(CheckFailed, match="decode to"):
+        verify_placed(trace, slid, placed, stories)

@@ -9,12 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
+
+import torch
 
 from augury.models.load import LoadedModel
 from augury.models.twins import base_of
 
-__all__ = ["Engine", "Work", "below", "local_engine", "on_a_model"]
+__all__ = ["Engine", "Loaded", "Work", "below", "local_engine", "on_a_model"]
+
+
+class Loaded(Protocol):
+    """What a worker holds: a model, as far as an engine has to know it."""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """All that can change what it computes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,7 @@ raised: at once, or after the other keys have been yielded.
 """
 
 
-def local_engine(load: Callable[[], LoadedModel]) -> Engine:
+def local_engine(load: Callable[[], Loaded]) -> Engine:
     """One key after the other on a model of this process; the first error ends it.
 
     Args:

@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
-from augury.activations.anchors import read_tokens
 from augury.activations.batches import plan_batches
 from augury.activations.extract import packs
 from augury.activations.reading import Reading
-from augury.activations.shards import stored_dtype
+from augury.activations.shards import read_batch, stored_dtype
 from augury.models.cost import operations
 from augury.models.load import LoadedModel
-from augury.models.read import read_rows, site_widths
+from augury.models.read import site_widths
 
 __all__ = ["Estimate", "estimate"]
 
@@ -37,6 +37,9 @@ class Estimate:
     bytes: int
     """On disk, without the header: states and two or three int32 columns."""
 
+    memory: int
+    """Bytes of weights; on a GPU, the most that the trial held with them."""
+
     flops: float
     """Products and sums for the tokens alone (`models.cost.operations`); of the head, for
     the rows at `logits`."""
@@ -46,6 +49,9 @@ class Estimate:
 
     tried: int
     """Tokens that the trial read."""
+
+    device: str = "cpu"
+    """Whose memory, and on what the time was measured."""
 
     def twice(self) -> Estimate:
         """Of two such readings, one after the other."""
@@ -63,6 +69,7 @@ class Estimate:
         return [
             f"rows     {self.rows:,} at each of {self.sites} sites, from {self.tokens:,} tokens",
             f"disk     {self.bytes / 1e9:.3f} GB",
+            f"memory   {self.memory / 1e9:.3f} GB of {self.device}",
             f"compute  {self.flops / 1e12:.3f} TFLOP",
             f"time     {self.seconds / 60:.1f} min on this machine "
             f"(from a trial of {self.tried:,} tokens)",
@@ -87,16 +94,24 @@ def estimate(loaded: LoadedModel, job: Reading) -> Estimate:
         sites=len(plan.sites),
         tokens=tokens,
         bytes=rows * (row_bytes + index_bytes),
+        memory=_memory(loaded),
         flops=operations(loaded.blocks, lengths)
         + _head_flops(loaded, rows if "logits" in plan.sites else 0),
         seconds=seconds * tokens / max(tried, 1),
         tried=tried,
+        device=loaded.device.type,
     )
 
 
 def _head_flops(loaded: LoadedModel, rows: int) -> float:
     head = loaded.blocks.head
     return 0.0 if head is None else 2.0 * rows * sum(p.numel() for p in head.parameters())
+
+
+def _memory(loaded: LoadedModel) -> int:
+    if loaded.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(loaded.device))
+    return sum(p.numel() * p.element_size() for p in loaded.model.parameters())
 
 
 def _trial(loaded: LoadedModel, job: Reading) -> tuple[float, int]:
@@ -110,8 +125,7 @@ def _trial(loaded: LoadedModel, job: Reading) -> tuple[float, int]:
         batch = batches[number]
         started = time.perf_counter()
         ids = [job.traces[i].ids for i in batch]
-        rows = [read_tokens(job.rows[i], plan)[0] for i in batch]
-        states = read_rows(loaded, ids, rows, plan.sites, packed=packed)
+        states = read_batch(loaded, ids, [job.rows[i] for i in batch], plan, packed)
         _ = [state.cpu() for state in states.values()]
         if turn:
             spent += time.perf_counter() - started

@@ -164,7 +164,7 @@ def plan_store(
         "identity": loaded.identity,
         "module_names": loaded.config.module_names,
         "machine": machine_of(loaded.device),
-        "plan": plan.model_dump(mode="json", exclude={"batching", "labels"}),
+        "plan": plan.determining(),
         "batching": "packed" if packed else "padded",
         "traces": traces_field(traces),
         "facts": dict(facts or {}),

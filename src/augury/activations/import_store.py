@@ -92,7 +92,7 @@ def _header(
     fields = {
         "format": FORMAT,
         "identity": {**declared, "imported": f"{len(capture.pieces)} files, {capture.content}"},
-        "plan": plan.model_dump(mode="json", exclude={"batching", "labels"}),
+        "plan": plan.determining(),
         "batching": "elsewhere",
         "traces": traces_field(parts),
         "facts": {},

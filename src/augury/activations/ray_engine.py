@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from augury.activations.cluster import Shares, connected, share_out
-from augury.activations.engine import Engine, Work
+from augury.activations.engine import Engine, Loaded, Work
 from augury.activations.replica import Hello, Replica
 from augury.config import difference_table
 from augury.errors import AuguryError, ConfigError, PartialFailure, StorageError
-from augury.models.load import LoadedModel
 from augury.runs.progress import say
 
 __all__ = ["ATTEMPTS", "ray_engine"]
@@ -31,7 +30,7 @@ _SAY_SECONDS = 30.0
 
 @contextmanager
 def ray_engine(
-    load: Callable[[], LoadedModel], *, workers: int | None = None, use_gpus: bool = True
+    load: Callable[[], Loaded], *, workers: int | None = None, use_gpus: bool = True
 ) -> Iterator[Engine]:
     """Workers that hold a model each, for the length of the block.
 
@@ -66,7 +65,7 @@ class _Pool:
     """The workers: starting, idle, or busy with one key each."""
 
     ray: Any
-    load: Callable[[], LoadedModel]
+    load: Callable[[], Loaded]
     shares: Shares
     starting: dict[Any, Any] = field(default_factory=dict)
     """Worker by the promise of its `Hello`."""

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from augury.activations.engine import Loaded
 from augury.activations.layout import FORMAT
 from augury.errors import AuguryError
-from augury.models.load import LoadedModel
 
 __all__ = ["Hello", "Replica"]
 
@@ -39,10 +39,10 @@ class Hello(NamedTuple):
 class Replica:
     """The class of the actors; it knows nothing of Ray."""
 
-    def __init__(self, load: Callable[[], LoadedModel], threads: int) -> None:
+    def __init__(self, load: Callable[[], Loaded], threads: int) -> None:
         torch.set_num_threads(threads)
         self._load = load
-        self._loaded: LoadedModel | None = None
+        self._loaded: Loaded | None = None
 
     def load(self) -> Hello | AuguryError:
         """Load the model; to be called once, before `run`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,12 +15,14 @@ from augury.activations.arriving import Arriving
 from augury.activations.batches import plan_batches
 from augury.activations.plan import ReadingPlan
 from augury.activations.pool import pool
+from augury.activations.vertical import read_vertical
 from augury.errors import CheckFailed, ConfigError
 from augury.models.load import LoadedModel
 from augury.models.read import read_rows
+from augury.models.sites import is_vertical
 from augury.traces.tokens import TokenisedTrace
 
-__all__ = ["ReadShard", "read_shard", "stored_dtype"]
+__all__ = ["ReadShard", "read_batch", "read_shard", "stored_dtype"]
 
 
 class ReadShard(NamedTuple):
@@ -69,6 +71,32 @@ def read_shard(
             )
 
 
+def read_batch(
+    loaded: LoadedModel,
+    ids: Sequence[np.ndarray],
+    rows: Sequence[Anchors],
+    plan: ReadingPlan,
+    packed: bool,
+) -> dict[str, torch.Tensor]:
+    """Rows of a few texts [row, hidden] per planned site, on the device; see `read_rows`."""
+    attended = [site for site in plan.sites if is_vertical(site)]
+    sites = [site for site in plan.sites if site not in attended]
+    found: dict[str, torch.Tensor] = {}
+    if sites:
+        tokens, sizes = zip(*(read_tokens(of, plan) for of in rows), strict=True)
+        found = read_rows(loaded, ids, tokens, sites, packed=packed)
+        if plan.pooling == "mean" or plan.pooling == "max":
+            offsets = torch.from_numpy(np.cumsum(np.concatenate([[0], *sizes]))).to(loaded.device)
+            found = {site: pool(value, offsets, plan.pooling) for site, value in found.items()}
+    if attended:
+        of_texts = [
+            read_vertical(loaded, one, of, attended, proximity=plan.proximity)
+            for one, of in zip(ids, rows, strict=True)
+        ]
+        found |= {site: torch.cat([each[site] for each in of_texts]) for site in attended}
+    return found
+
+
 def stored_dtype(loaded: LoadedModel, plan: ReadingPlan) -> torch.dtype:
     """Number type of the rows on disk."""
     if plan.dtype == "as-computed":
@@ -103,15 +131,8 @@ class _ShardReading:
     def _read(self, names: list[int]) -> dict[str, torch.Tensor]:
         """Rows of a batch [row, hidden] per site, on the device."""
         ids = [self.texts[name].ids for name in names]
-        wanted = [read_tokens(self.rows[name], self.plan) for name in names]
-        tokens, sizes = zip(*wanted, strict=True)
-        read = read_rows(self.loaded, ids, tokens, self.plan.sites, packed=self.packed)
-        how = self.plan.pooling
-        if how != "mean" and how != "max":
-            return read
-        offsets = torch.from_numpy(np.cumsum(np.concatenate([[0], *sizes])))
-        offsets = offsets.to(self.loaded.device)
-        return {site: pool(value, offsets, how) for site, value in read.items()}
+        rows = [self.rows[name] for name in names]
+        return read_batch(self.loaded, ids, rows, self.plan, self.packed)
 
     def _check(self, site: str, largest: float, arriving: Arriving) -> None:
         """Every state of the site is finite, as computed and as stored."""

@@ -22,7 +22,7 @@ def index(
 ) -> None:
     """List the problems of a setting: id, sentences, right or wrong, what it is about."""
     from augury.report.text_table import text_table
-    from augury.studies.thought_anchors.sentences import gather_problems
+    from augury.studies.thought_anchors.gathering import gather_problems
 
     gathered = gather_problems(_data(config, override))
     rows = [

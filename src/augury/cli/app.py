@@ -15,13 +15,16 @@ from augury.cli import (
     deferrals,
     doctor,
     evaluate,
+    gate,
     organism,
     probes,
     reading,
+    report,
     rollouts,
     run,
     state_transition,
     store,
+    sweep,
     view,
 )
 from augury.errors import AuguryError
@@ -45,11 +48,15 @@ app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)
 app.command("rollouts")(rollouts.command)
 app.command("view")(view.command)
+app.command("gate")(gate.command)
+app.command("matrix")(report.matrix)
+app.command("report")(report.report)
 app.add_typer(anchors.app, name="anchors")
 app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")
 app.add_typer(store.app, name="store")
 app.add_typer(state_transition.app, name="state-transition")
+app.add_typer(sweep.app, name="sweep")
 
 
 def _version(wanted: bool) -> None:

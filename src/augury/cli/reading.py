@@ -46,9 +46,14 @@ def extract(
 
 
 def estimate(
-    config: ConfigPath = None, study: StudyName = None, override: Overrides = None
+    config: ConfigPath = None,
+    study: StudyName = None,
+    override: Overrides = None,
+    per_hour: Annotated[
+        float | None, typer.Option("--per-hour", min=0, help="Price of an hour of this machine.")
+    ] = None,
 ) -> None:
-    """Say what a reading will cost: rows, bytes, operations, minutes."""
+    """Say what a reading will cost: rows, bytes, memory, operations, minutes, money."""
     from augury.studies.reading import estimate_job
     from augury.studies.registry import find_study
 
@@ -59,6 +64,8 @@ def estimate(
         found = estimate_job(_job(config, study, override))
     for line in found.lines():
         print(line)
+    if per_hour is not None:
+        print(f"cost     {found.seconds / 3600 * per_hour:.2f} at {per_hour:g} an hour")
 
 
 def _job(config: Path | None, study: str | None, override: list[str] | None) -> ReadingJob:

@@ -178,7 +178,7 @@ def read_predictions(
         split = _deal(labels, groups, traces, group_names, validation_share, seed)
     else:
         split = _sides(table[columns.split], path)
-        _check_nested(table, columns.group, columns.split, path)
+        _check_split(table, columns, columns.split, path)
     given = {name: number_column(table[name], path) for name in columns.baselines}
     added = {"prevalence": np.zeros(len(labels))}
     if len(np.unique(traces)) < len(traces):
@@ -299,6 +299,24 @@ def _check_nested(table: pl.DataFrame, inner: str | None, outer: str, path: Path
             expected=f"one {outer} for each {inner}",
             fix=f"{len(wrong)} are so; number them anew, or split by {inner} first",
         )
+
+
+def _check_split(table: pl.DataFrame, columns: Columns, split: str, path: Path) -> None:
+    """Refuse a group in two splits; where kinds of rows are folds, in two splits of one fold."""
+    if columns.by is not None:
+        for (_,), own in table.group_by(columns.by):
+            _check_nested(own, columns.group, split, path)
+        return
+    try:
+        _check_nested(table, columns.group, split, path)
+    except DataError as error:
+        raise DataError(
+            error.where,
+            found=error.found,
+            expected=error.expected,
+            fix="of leave-one-out predictions, where every group is tested in a fold of its own, "
+            "plan-deferrals takes the column of the fold, -o by=fold: each gets its own thresholds",
+        ) from error
 
 
 def _labels(column: pl.Series, path: Path) -> Labels:

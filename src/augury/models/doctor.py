@@ -26,7 +26,7 @@ from augury.models.checks import (
 )
 from augury.models.load import LoadedModel
 from augury.models.reference import reference_of
-from augury.models.sites import parse_site, sites_in_order
+from augury.models.sites import is_vertical, parse_site, sites_in_order
 from augury.traces.encode import Bos
 from augury.traces.tokens import TokenisedTrace
 from augury.traces.trace import Trace
@@ -110,7 +110,7 @@ def examine(
         raise UsageError("doctor", found="an empty sample", expected="at least one trace")
     chosen = _spread(tokenised)
     ids = [trace.ids[:MOST_TOKENS] for trace in chosen]
-    sites = sites_in_order(plan.sites, depth=len(loaded.blocks.layers))
+    sites = sites_in_order(_rows_of_tokens(plan.sites), depth=len(loaded.blocks.layers))
     sample = Sample(
         full=loaded,
         reader=reader or loaded,
@@ -137,6 +137,16 @@ def examine(
     if texts:
         checks.append(("span round trip", lambda one: span_round_trip(one, texts)))
     return DoctorReport(tuple(_run(name, check, sample) for name, check in checks))
+
+
+def _rows_of_tokens(sites: Sequence[str]) -> list[str]:
+    """The sites, with the queries and keys that vertical scores are made of in their place."""
+    found: dict[str, None] = {}
+    for site in sites:
+        block = parse_site(site).block
+        made_of = (f"query.{block}", f"key.{block}") if is_vertical(site) else (site,)
+        found |= dict.fromkeys(made_of)
+    return list(found)
 
 
 def _run(name: str, check: Callable[[Sample], Check], sample: Sample) -> Check:

@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from augury.errors import CheckFailed, ConfigError
 from augury.models.attention import Seen, watched_attention
 from augury.models.blocks import Blocks
-from augury.models.sites import parse_site, sites_in_order
+from augury.models.sites import is_vertical, parse_site, sites_in_order
 
 __all__ = ["Capture", "OnValue", "Rewriter", "capture", "rewrite"]
 
@@ -101,12 +101,15 @@ def capture(
             of `final`, not inside the decoder. No hook is left behind.
     """
     ordered = sites_in_order(sites, depth=len(blocks.layers))
-    if "logits" in ordered:
-        raise ConfigError(
-            "site 'logits'",
-            found="not a place inside the decoder",
-            fix="read `final` and apply Blocks.logits to its rows, as read_rows does",
-        )
+    for site in ordered:
+        if site == "logits" or is_vertical(site):
+            raise ConfigError(
+                f"site {site!r}",
+                found="not a place inside the decoder",
+                fix="read `final` and apply Blocks.logits to its rows, as read_rows does"
+                if site == "logits"
+                else "read it of spans, as activations.vertical does",
+            )
     session = Capture(blocks.decoder, ordered, early_exit=early_exit)
     with ExitStack() as stack:
         for site in ordered:
@@ -135,7 +138,7 @@ def rewrite(blocks: Blocks, sites: Sequence[str], rewriter: Rewriter) -> Iterato
             left behind.
     """
     ordered = sites_in_order(sites, depth=len(blocks.layers))
-    fixed = [site for site in ordered if parse_site(site).kind in (*_ATTENTION, "logits")]
+    fixed = [s for s in ordered if parse_site(s).kind in (*_ATTENTION, "vertical", "logits")]
     if fixed:
         raise ConfigError(
             f"site {fixed[0]!r}",

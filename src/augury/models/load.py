@@ -21,7 +21,7 @@ from augury.errors import ConfigError, DataError, MissingInput, Unsafe
 from augury.models.blocks import Blocks, locate, model_context, text_config
 from augury.models.source import ORGANISM, content_identity, find_model, stored_dtype
 
-__all__ = ["LoadedModel", "ModelConfig", "context_of", "load_model", "load_tokenizer"]
+__all__ = ["LoadedModel", "ModelConfig", "context_of", "depth_of", "load_model", "load_tokenizer"]
 
 
 class ModelConfig(Config):
@@ -110,6 +110,17 @@ def context_of(config: ModelConfig) -> int:
     folder = find_model(config.name, config.revision)
     limit = int(getattr(_tokenizer(folder), "model_max_length", 2**31 - 1))
     return model_context(_model_config(folder), limit)
+
+
+def depth_of(config: ModelConfig) -> int:
+    """Number of blocks of the model; its weights are not loaded.
+
+    Raises:
+        MissingInput: No such model.
+        ConfigError: An architecture that transformers does not have.
+    """
+    folder = find_model(config.name, config.revision)
+    return int(text_config(_model_config(folder)).num_hidden_layers)
 
 
 def load_model(config: ModelConfig, *, blocks: int | None = None, head: bool = True) -> LoadedModel:

@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from augury.models.attention import attention_settings
 from augury.models.hooks import capture
 from augury.models.load import LoadedModel
 from augury.models.packed import pack, packed_attention
+from augury.models.sites import is_vertical, parse_site
 
 __all__ = ["Padded", "pad_right", "read_rows", "site_widths"]
 
@@ -108,4 +110,10 @@ def site_widths(loaded: LoadedModel, sites: Sequence[str]) -> dict[str, int]:
         CheckFailed: A site that this model's forward pass never comes by.
     """
     one = np.zeros(1, dtype=np.int64)
-    return {site: row.shape[1] for site, row in read_rows(loaded, [one], [one], sites).items()}
+    blocks = {site: parse_site(site).block or 0 for site in sites if is_vertical(site)}
+    widths = {s: 2 * attention_settings(loaded.blocks, block).heads for s, block in blocks.items()}
+    states = [site for site in sites if site not in widths]
+    if states:
+        found = read_rows(loaded, [one], [one], states)
+        widths |= {site: row.shape[1] for site, row in found.items()}
+    return {site: widths[site] for site in sites}

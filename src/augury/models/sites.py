@@ -1,20 +1,22 @@
 """Site names: which place of the model a row of hidden states was read at.
 
-| name      | the state there                                                        |
-|-----------|------------------------------------------------------------------------|
-| `embed`   | input of block 0: embeddings, with learned positions or scaling if any |
-| `query.i` | queries of block `i` as attention uses them, [head * channel]          |
-| `key.i`   | keys of block `i` as attention uses them, [key head * channel]         |
-| `attn.i`  | what attention of block `i` adds to the residual                       |
-| `mlp.i`   | what the MLP of block `i` adds to the residual                         |
-| `resid.i` | output of block `i`, before any final norm                             |
-| `final`   | after the final norm: what the head reads                              |
-| `logits`  | what the head gives, with its scaling and soft cap, [token id]         |
+| name         | the state there                                                        |
+|--------------|------------------------------------------------------------------------|
+| `embed`      | input of block 0: embeddings, with learned positions or scaling if any |
+| `query.i`    | queries of block `i` as attention uses them, [head * channel]          |
+| `key.i`      | keys of block `i` as attention uses them, [key head * channel]         |
+| `vertical.i` | attention that a span gets from later ones in block `i`, [2 * head]    |
+| `attn.i`     | what attention of block `i` adds to the residual                       |
+| `mlp.i`      | what the MLP of block `i` adds to the residual                         |
+| `resid.i`    | output of block `i`, before any final norm                             |
+| `final`      | after the final norm: what the head reads                              |
+| `logits`     | what the head gives, with its scaling and soft cap, [token id]         |
 
 Blocks count from 0. `resid.i` is `hidden_states[i + 1]` of transformers, except at the last block,
 where transformers shows the state after the final norm. Queries and keys are those behind rotary
 positions and their norms, before key heads are repeated; channel `c` of head `h` is in column
-`h * channels + c`. See `augury.models.attention` for what turns them into weights.
+`h * channels + c`. See `augury.models.attention` for what turns them into weights, and
+`augury.activations.vertical` for `vertical.i`, which is of spans and of no single token.
 """
 
 from __future__ import annotations
@@ -32,16 +34,18 @@ __all__ = [
     "SiteName",
     "blocks_needed",
     "deepest_block",
+    "is_vertical",
     "parse_site",
     "sites_in_order",
 ]
 
 Site = str
-SiteKind = Literal["embed", "query", "key", "attn", "mlp", "resid", "final", "logits"]
+SiteKind = Literal["embed", "query", "key", "vertical", "attn", "mlp", "resid", "final", "logits"]
 
 _BEHIND_BLOCKS = ("final", "logits")
 _WITHOUT_BLOCK = ("embed", *_BEHIND_BLOCKS)
-_DEPTH = {kind: depth for depth, kind in enumerate(("query", "key", "attn", "mlp", "resid"))}
+_BY_BLOCK = ("query", "key", "vertical", "attn", "mlp", "resid")
+_DEPTH = {kind: depth for depth, kind in enumerate(_BY_BLOCK)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,14 @@ def parse_site(text: str, *, depth: int | None = None) -> SiteName:
     raise ConfigError(
         f"site {text!r}",
         found="no such site",
-        expected="embed, final, logits, or query, key, attn, mlp, resid with .I (block I, from 0)",
+        expected=f"embed, final, logits, or {', '.join(_BY_BLOCK)} with .I (block I, from 0)",
         fix=f"did you mean {_nearest(kind, number if plain else '0')!r}?",
     )
+
+
+def is_vertical(site: str) -> bool:
+    """Whether the site is made of attention between spans, and no state of a token."""
+    return parse_site(site).kind == "vertical"
 
 
 def sites_in_order(sites: Iterable[str], *, depth: int | None = None) -> tuple[Site, ...]:

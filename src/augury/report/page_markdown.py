@@ -19,7 +19,7 @@ from augury.report.blocks import (
 from augury.report.markup import markdown_text, visible
 from augury.report.numbers import shown
 
-__all__ = ["markdown_page"]
+__all__ = ["markdown_blocks", "markdown_page"]
 
 
 def markdown_page(
@@ -35,6 +35,11 @@ def markdown_page(
         parts.append(f"## {markdown_text(section.title)}")
         parts.extend(_block(block) for block in section.blocks)
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_blocks(blocks: Sequence[Block]) -> str:
+    """Pieces by themselves, for somebody else's page."""
+    return "\n\n".join(_block(block) for block in blocks)
 
 
 def _block(block: Block) -> str:

@@ -24,7 +24,16 @@ from augury.runs.outputs import Signature, difference, signature, sync_tree
 from augury.runs.progress import say
 from augury.runs.provenance import package_version
 
-__all__ = ["PlannedStage", "Stage", "StageResult", "plan_stages", "run_stages"]
+__all__ = [
+    "Ledger",
+    "PlannedStage",
+    "Stage",
+    "StageResult",
+    "plan_stages",
+    "run_stages",
+    "stage_inputs",
+    "stages_until",
+]
 
 C = TypeVar("C", bound=Config)
 
@@ -85,7 +94,7 @@ def plan_stages(
             themselves are not in order.
     """
     _check_order(stages)
-    ledger = _Ledger(run)
+    ledger = Ledger(run)
     plan: dict[str, PlannedStage] = {}
     for stage in stages:
         waiting = [name for name in stage.after if plan[name].status == "to run"]
@@ -121,7 +130,7 @@ def run_stages(
         if dump_yaml(config) != stored_config_text(run):
             write_text(run.config_path, dump_yaml(config))
             record(run, config_fingerprint=fingerprint(config))
-        ledger = _Ledger(run)
+        ledger = Ledger(run)
         return [
             ledger.result(stage, skipped=True)
             if plan[stage.name].status == "done"
@@ -131,7 +140,28 @@ def run_stages(
         ]
 
 
-class _Ledger:
+def stage_inputs(stage: Stage[C], config: C) -> dict[str, Any]:
+    """What the stage's values depend on by itself, in plain form."""
+    return {**_mapping(stage.inputs(config)), "augury version": package_version("augury")}
+
+
+def stages_until(stages: Sequence[Stage[C]], last: str) -> list[Stage[C]]:
+    """The stages that `last` is made of, itself included, in their order.
+
+    Raises:
+        UsageError: There is no such stage.
+    """
+    if last not in {stage.name for stage in stages}:
+        expected = f"one of: {', '.join(stage.name for stage in stages)}"
+        raise UsageError("stage", found=shown(last), expected=expected)
+    wanted = {last}
+    for stage in reversed(stages):
+        if stage.name in wanted:
+            wanted.update(stage.after)
+    return [stage for stage in stages if stage.name in wanted]
+
+
+class Ledger:
     """The journal of a run's stages, and what follows from it."""
 
     def __init__(self, run: Run) -> None:
@@ -154,7 +184,7 @@ class _Ledger:
             return "never ran"
         if last["event"] != "done":
             return "did not finish the last time"
-        if table := difference_table(last["inputs"], self.inputs(stage, config)):
+        if table := difference_table(last["inputs"], stage_inputs(stage, config)):
             return "config changed: " + ", ".join(line.strip() for line in table.splitlines())
         for name, serial in self.upstream(stage).items():
             if last["upstream"].get(name) != serial:
@@ -166,10 +196,6 @@ class _Ledger:
             if change := difference(stored, signature(self.run.path / output)):
                 return f"output {output} {change}"
         return ""
-
-    def inputs(self, stage: Stage[C], config: C) -> dict[str, Any]:
-        """What the stage's values depend on, in plain form."""
-        return {**_mapping(stage.inputs(config)), "augury version": package_version("augury")}
 
     def upstream(self, stage: Stage[C]) -> dict[str, int]:
         """How often each stage that it reads has run, which changes whenever one runs again."""
@@ -186,9 +212,9 @@ class _Ledger:
             self.serial[line["stage"]] = self.serial.get(line["stage"], 0) + 1
 
 
-def _execute(run: Run, config: C, stage: Stage[C], ledger: _Ledger, why: str) -> StageResult:
+def _execute(run: Run, config: C, stage: Stage[C], ledger: Ledger, why: str) -> StageResult:
     say(f"{stage.name}: {why}")
-    inputs, upstream = ledger.inputs(stage, config), ledger.upstream(stage)
+    inputs, upstream = stage_inputs(stage, config), ledger.upstream(stage)
     identity = fingerprint([stage.name, inputs, upstream])
     ledger.add({"stage": stage.name, "event": "start", "fingerprint": identity})
     start = time.perf_counter()

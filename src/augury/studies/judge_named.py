@@ -8,8 +8,9 @@ from pathlib import Path
 from augury.config import load_config
 from augury.errors import UsageError
 from augury.studies.judging import JudgingConfig, judge_file, judge_run, report_judgement
+from augury.studies.judging_groups import report_group_results
 from augury.studies.judging_numbers import judge_number_file
-from augury.studies.registry import STUDIES
+from augury.studies.registry import STUDIES, find_study, study_of
 
 __all__ = ["judge_named"]
 
@@ -32,7 +33,8 @@ def judge_named(
         runs: Folder of all runs.
 
     Raises:
-        UsageError: Columns or settings are named for a run, which has its own.
+        UsageError: Columns or settings are named for a run, which has its own; runs of several
+            studies have this name.
         DataError: As `judge_file` and `judge_run`.
     """
     path = Path(what)
@@ -50,5 +52,9 @@ def judge_named(
         )
     study, slash, name = what.partition("/")
     if not slash or study not in STUDIES:
-        study, name = next(iter(STUDIES)), what
+        study, name = study_of(runs, what), what
+    recipe = find_study(study)
+    if recipe.judge_within is not None:
+        run, settings = recipe.open(runs, name)
+        return report_group_results(recipe.judge_within(run, settings), run.path, out)
     return report_judgement(judge_run(study, runs, name), out)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import model_validator
 
-from augury.activations.engine import Engine, below, local_engine, on_a_model
+from augury.activations.engine import Engine, below, on_a_model
+from augury.activations.engines import EngineName, chosen_engine
 from augury.activations.estimate import Estimate, estimate
 from augury.activations.extract import fill_store, is_filled, packs, plan_store
 from augury.activations.layout import read_header
 from augury.activations.paired import paired
 from augury.activations.plan import ReadingPlan
-from augury.activations.ray_engine import ray_engine
 from augury.activations.reading import Reading
 from augury.activations.spans import planned_spans
 from augury.activations.store import Store
 from augury.config import Config
-from augury.errors import DataError, UsageError
+from augury.errors import DataError
 from augury.models.doctor import DoctorReport, examine
 from augury.models.load import LoadedModel, ModelConfig, load_model
 from augury.models.sites import blocks_needed
@@ -38,7 +35,6 @@ from augury.traces.tokens import TokenisedTrace, write_tokenised
 from augury.traces.trace import Trace
 
 __all__ = [
-    "EngineName",
     "ReadingJob",
     "check_reader",
     "estimate_job",
@@ -48,7 +44,6 @@ __all__ = [
     "whole_model_needed",
 ]
 
-EngineName = Literal["local", "ray"]
 _DOCTOR = "doctor.json"
 """Written once the store is finished, so it speaks of the reader that made it."""
 
@@ -99,7 +94,9 @@ def run_job(
         UsageError: Workers for the local engine, or more of them than devices.
         MissingInput: The model, Ray or its cluster is not there.
     """
-    with _engine(job, engine, workers) as run:
+    load = partial(load_reader, job.named_model, job.reading.sites)
+    use_gpus = job.model.device.partition(":")[0] in ("auto", "cuda")
+    with chosen_engine(engine, load, workers=workers, use_gpus=use_gpus) as run:
         traces, parts, reading = _texts(job)
         readers = {"store": run, **({"base": below(run)} if job.twins else {})}
         # A store refuses another job before anything of this one stands beside it.
@@ -221,25 +218,6 @@ def _examined(
         texts=[traces[part.trace_id] for part in sample],
         bos=job.traces.bos,
     )
-
-
-@contextmanager
-def _engine(job: ReadingJob, name: EngineName, workers: int | None) -> Iterator[Engine]:
-    load = partial(load_reader, job.named_model, job.reading.sites)
-    if name == "ray":
-        use_gpus = job.model.device.partition(":")[0] in ("auto", "cuda")
-        # Ray prints what it knows of a dead worker; results alone belong on standard output.
-        with (
-            redirect_stdout(sys.stderr),
-            ray_engine(load, workers=workers, use_gpus=use_gpus) as run,
-        ):
-            yield run
-        return
-    if workers is not None:
-        raise UsageError(
-            "--workers", found="given for the local engine", fix="add --engine ray, or leave it out"
-        )
-    yield local_engine(load)
 
 
 def _texts(job: ReadingJob) -> tuple[list[Trace], list[TokenisedTrace], Reading]:

@@ -5,19 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from augury.activations.estimate import Estimate
 from augury.config import Config, load_config
+from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.records import CellResult
+from augury.evaluate.standing import Standing
 from augury.evaluate.tripwires import Tripwire
 from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
-__all__ = ["Study", "config_parts", "configs_folder"]
+__all__ = ["Cost", "Study", "SweepPart", "config_parts", "configs_folder"]
 
 C = TypeVar("C", bound=Config)
+
+
+class Cost(Protocol):
+    """What something will cost, such as `activations.estimate.Estimate`."""
+
+    @property
+    def bytes(self) -> int:
+        """On disk."""
+
+    @property
+    def seconds(self) -> float:
+        """On this machine."""
+
+    def lines(self) -> list[str]:
+        """In words."""
+
+
+@dataclass(frozen=True)
+class SweepPart(Generic[C]):
+    """What a sweep over the configs of a study needs to know."""
+
+    judged: str
+    """Stage after which there are standings; what comes behind it is left out of a sweep."""
+
+    standings: Callable[[Run, C], Sequence[Standing]]
+    """Of a run whose stage `judged` is done; never empty."""
+
+    shared: tuple[str, ...] = ()
+    """Stages whose `outputs` are all that they write, so that other runs may take them over."""
+
+    reads: str | None = None
+    """The one of them that runs the model over the texts; None where none does."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +84,22 @@ class Study(Generic[C]):
     """Judge the saved scores again without a model, and compare with the stored results; None where
     a study saves no scores."""
 
-    estimate: Callable[[C], Estimate] | None = None
+    judge_within: Callable[[Run, C], Sequence[GroupResult]] | None = None
+    """The same, of a study whose scores are judged within groups."""
+
+    estimate: Callable[[C], Cost] | None = None
     """What its reading will cost; None where that follows from the config's `job` alone."""
 
     tell: Mapping[str, Callable[[Run], Sequence[str]]] = field(default_factory=dict)
     """Lines to print when only the stage of that name was asked for."""
     failures: Callable[[Run], Sequence[str]] | None = None
     """What a finished run left out, and why; None where a study leaves nothing out."""
+
+    misplaced: Callable[[Run, C], Sequence[str]] | None = None
+    """Spans that only this study keeps, and that do not read back as what they cover."""
+
+    sweep: SweepPart[C] | None = None
+    """How runs of it are compared; without it a sweep runs every stage, and ranks nothing."""
 
     default: str = "organism"
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""

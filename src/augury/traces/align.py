@@ -134,6 +134,9 @@ def _core(text: str, span: Span) -> tuple[int, int]:
 def _same(decoded: str, covered: str) -> bool:
     if decoded == covered:
         return True
+    if decoded and not decoded.strip(_BROKEN):
+        # A window may begin inside a character: then nothing of it but broken bytes is left.
+        return 0 < len(covered) <= len(decoded)
     head, tail = len(decoded) - len(decoded.lstrip(_BROKEN)), len(decoded.rstrip(_BROKEN))
     if (head or tail < len(decoded)) and head <= tail:
         # Broken characters at the borders: their tokens cover whole characters, at most one per

@@ -24,9 +24,9 @@ from augury.runs.folder import Run
 from augury.runs.progress import say
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig, EvaluationConfig
+from augury.studies.backtracking_lag.groups import SPLIT
 from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.rows import SIDES
-from augury.studies.backtracking_lag.traces import SPLIT
 from augury.studies.bundles import ProbeOrigin, save_probe
 from augury.studies.openings import record_opening
 from augury.studies.scores import Scores, read_scores

@@ -13,7 +13,8 @@ from augury.organism.truth import open_slip_age
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.activations import STORE
 from augury.studies.backtracking_lag.config import TargetConfig
-from augury.studies.backtracking_lag.traces import SPLIT, TOKENS, TRACES
+from augury.studies.backtracking_lag.groups import SPLIT
+from augury.studies.backtracking_lag.traces import TOKENS, TRACES
 from augury.studies.splitting import read_split, sides
 from augury.targets.events import Events, token_events
 from augury.targets.horizons import already_inside_counts, at_horizon

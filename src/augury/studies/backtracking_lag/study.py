@@ -2,7 +2,7 @@
 
 After "Backtracking Probe Training Experiment" (`docs/from-the-seeds.md`): probes on the hidden
 state at token t for an event at token t + h, over sites and horizons, against predictors that
-never see a hidden state. Six stages; each reads what the ones before it wrote.
+never see a hidden state. Seven stages; each reads what the ones before it wrote.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from augury.studies.backtracking_lag import (
     checks,
     evaluation,
     figures,
+    groups,
     probes,
     report,
+    standing,
     traces,
     views,
 )
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.study import Study, config_parts
+from augury.studies.study import Study, SweepPart, config_parts
 
 __all__ = ["STUDY"]
 
@@ -32,8 +34,15 @@ STUDY: Study[BacktrackingLagConfig] = Study(
         Stage(
             "traces",
             traces.make_traces,
-            config_parts("model", "traces", "split"),
-            outputs=(traces.TRACES, traces.TOKENS, traces.SPLIT, traces.FACTS),
+            config_parts("model", "traces"),
+            outputs=(traces.TRACES, traces.TOKENS, traces.FACTS),
+        ),
+        Stage(
+            "split",
+            groups.deal_groups,
+            groups.split_inputs,
+            after=("traces",),
+            outputs=(groups.SPLIT,),
         ),
         Stage(
             "activations",
@@ -45,15 +54,15 @@ STUDY: Study[BacktrackingLagConfig] = Study(
         Stage(
             "probes",
             probes.fit_probes,
-            config_parts("targets", "probe", "split"),
-            after=("traces", "activations"),
+            config_parts("targets", "probe"),
+            after=("traces", "split", "activations"),
             outputs=(probes.SCORES, probes.PROBES),
         ),
         Stage(
             "evaluation",
             evaluation.evaluate_cells,
             config_parts("targets", "evaluation"),
-            after=("probes",),
+            after=("traces", "split", "activations", "probes"),
             outputs=(
                 evaluation.CSV,
                 evaluation.PARQUET,
@@ -66,14 +75,14 @@ STUDY: Study[BacktrackingLagConfig] = Study(
             "figures",
             figures.draw_figures,
             config_parts("targets", "shown_chains"),
-            after=("traces", "probes", "evaluation"),
+            after=("traces", "split", "activations", "probes", "evaluation"),
             outputs=("figures",),
         ),
         Stage(
             "report",
             report.write_report,
             lambda config: config.model_dump(mode="json"),
-            after=("traces", "activations", "probes", "evaluation", "figures"),
+            after=("traces", "split", "activations", "probes", "evaluation", "figures"),
             outputs=("report.html", "report.md"),
         ),
     ),
@@ -83,4 +92,10 @@ STUDY: Study[BacktrackingLagConfig] = Study(
     verify=checks.verify,
     view=views.view_traces,
     judge=checks.judge_again,
+    sweep=SweepPart(
+        judged="evaluation",
+        standings=standing.standings,
+        shared=("traces", "split", "activations", "probes"),
+        reads="activations",
+    ),
 )

@@ -1,58 +1,40 @@
-"""Stage `traces`: get the chains, tokenise them once, place their labels, deal the groups."""
+"""Stage `traces`: get the chains and tokenise them once."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from augury.errors import DataError
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
-from augury.studies.splitting import deal, write_split
 from augury.studies.texts import Gathered, gather, tokenise_all
 from augury.traces.context import lost_spans
 from augury.traces.table import write_traces
 from augury.traces.tokens import TokenisedTrace, write_tokenised
-from augury.traces.trace import Trace
 
-__all__ = ["FACTS", "SPLIT", "TOKENS", "TRACES", "make_traces"]
+__all__ = ["FACTS", "TOKENS", "TRACES", "make_traces"]
 
 TRACES, TOKENS = "data/traces.parquet", "data/tokens.parquet"
-SPLIT, FACTS = "data/split.json", "data/traces.json"
+FACTS = "data/traces.json"
 
 
 def make_traces(run: Run, config: BacktrackingLagConfig) -> dict[str, object]:
-    """Write traces, tokens, split and what there is to know about them."""
+    """Write traces, tokens and what there is to know about them, whatever is predicted later."""
     model = config.job.named_model
     gathered = gather(config.traces, model)
     traces = gathered.traces
-    _check_labels(traces, config.targets.labels)
     fitted = tokenise_all(traces, config.traces, model)
     lost: Counter[str] = Counter()
     for trace, pieces in zip(traces, fitted, strict=True):
-        for label in config.targets.labels:
+        for label in {span.label for span in trace.spans}:
             lost[label] += lost_spans(pieces, [s for s in trace.spans if s.label == label])
     parts = [part for pieces in fitted for part in pieces]
-    write_split(run.path / SPLIT, deal(traces, config.targets.labels, config.split))
     write_traces(run.path / TRACES, traces)
     write_tokenised(run.path / TOKENS, parts)
     facts = _facts(config, gathered, parts, lost)
     write_json(run.path / FACTS, facts)
     return facts
-
-
-def _check_labels(traces: list[Trace], labels: tuple[str, ...]) -> None:
-    known = Counter(span.label for trace in traces for span in trace.spans)
-    missing = [label for label in labels if not known[label]]
-    if missing:
-        listed = ", ".join(f"{name} ({n})" for name, n in known.most_common(12)) or "no label"
-        raise DataError(
-            f"targets.labels: {missing[0]!r}",
-            found=f"no span with this label in {len(traces)} chains, but {listed}",
-            expected="a label that occurs",
-            fix="set targets.labels to labels of the data",
-        )
 
 
 def _facts(
@@ -75,11 +57,7 @@ def _facts(
         "tokens": sum(len(p.ids) for p in parts),
         "rows": sum(len(p.ids) - p.first_row for p in parts),
         "spans": dict(spans.most_common()),
-        "chains_with": {
-            label: sum(any(s.label == label for s in t.spans) for t in traces)
-            for label in config.targets.labels
-        },
-        "spans_lost": dict(lost),
+        "spans_lost": dict(sorted(lost.items())),
         "repairs": list(gathered.repairs),
         "on_policy": config.on_policy,
         "written_by": config.traces.written_by or config.traces.source,

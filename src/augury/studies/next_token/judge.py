@@ -32,7 +32,7 @@ from augury.studies.scores import Scores, read_scores
 from augury.studies.verifying import verify_probes
 from augury.studies.wires import touch_wires
 
-__all__ = ["CELLS", "CSV", "SITES", "SUMMARY", "judge_again", "judge_probes", "verify"]
+__all__ = ["CELLS", "CSV", "SITES", "SUMMARY", "cells_of", "judge_again", "judge_probes", "verify"]
 
 CELLS, SITES = "results/cells.json", "results/sites.json"
 CSV, SUMMARY = "results/probe_results.csv", "results/summary.json"
@@ -63,7 +63,7 @@ def judge_probes(run: Run, config: NextTokenConfig) -> dict[str, object]:
 
 def judge_scores(scores: Scores, config: NextTokenConfig) -> list[CellResult]:
     """Judge every cell, sites before horizons."""
-    cells = [_cell(scores, config, *place) for place in _places(scores, config)]
+    cells = cells_of(scores, config)
     settings = config.evaluation
     say(f"judging {len(cells)} cells on the test books")
     return judge_grid(
@@ -98,6 +98,11 @@ def verify(run: Run, config: NextTokenConfig) -> Sequence[str]:
     """
     store, scores = Store.open(run.path / STORE), read_scores(run.path / SCORES)
     return verify_probes(run, store, scores, read_results(run.path / CELLS), axes_of(config))
+
+
+def cells_of(scores: Scores, config: NextTokenConfig) -> list[CellScores]:
+    """Every cell of the grid, in the order of the results."""
+    return [_cell(scores, config, *place) for place in _places(scores, config)]
 
 
 def _places(scores: Scores, config: NextTokenConfig) -> list[tuple[str, int]]:

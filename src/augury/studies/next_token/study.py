@@ -15,12 +15,13 @@ from augury.studies.next_token import (
     judge,
     prepare,
     report,
+    standing,
     track,
     train,
     views,
 )
 from augury.studies.next_token.config import NextTokenConfig
-from augury.studies.study import Study, config_parts
+from augury.studies.study import Study, SweepPart, config_parts
 
 __all__ = ["STUDY"]
 
@@ -98,4 +99,10 @@ STUDY: Study[NextTokenConfig] = Study(
     verify=judge.verify,
     view=views.view_traces,
     judge=judge.judge_again,
+    sweep=SweepPart(
+        judged="judge",
+        standings=standing.standings,
+        shared=("prepare", "read", "train"),
+        reads="read",
+    ),
 )

@@ -9,25 +9,39 @@ from dataclasses import replace
 import polars as pl
 
 from augury.errors import CheckFailed, UsageError
+from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.tripwires import Tripwire
 from augury.models.load import ModelConfig, load_tokenizer
 from augury.report.token_view import TokenView
 from augury.runs.folder import Run
+from augury.studies.thought_anchors.activations import examine_reader
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import (
     SUMMARY,
-    judge_ladder,
+    judge_scores,
     read_cells,
+    read_predictions,
     tripwires_of,
 )
-from augury.studies.thought_anchors.scores import PREDICTIONS
-from augury.studies.thought_anchors.sentences import FACTS, gather_problems
+from augury.studies.thought_anchors.gathering import gather_problems
+from augury.studies.thought_anchors.reverify import verify_bundles
+from augury.studies.thought_anchors.sentences import FACTS, SENTENCES, TRACES
 from augury.traces.align import place_spans
 from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
+from augury.traces.table import read_traces
 from augury.traces.tokens import tokenise
 from augury.traces.trace import Trace
 
-__all__ = ["check_spans", "examine", "failures", "tripwires", "verify", "view"]
+__all__ = [
+    "check_spans",
+    "examine",
+    "failures",
+    "judge_again",
+    "misplaced",
+    "tripwires",
+    "verify",
+    "view",
+]
 
 
 def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
@@ -62,8 +76,15 @@ def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
 
 
 def examine(config: ThoughtAnchorsConfig) -> Sequence[str]:
-    """Check the places of all sentences, without starting a run."""
-    return check_spans(config.data)
+    """Check the places of all sentences, and the reader on a few problems; no run is started.
+
+    Raises:
+        CheckFailed: A check failed; the message names it.
+    """
+    if not config.activations:
+        return check_spans(config.data)
+    lines = check_spans(config.data, config.named_model.name)
+    return [*lines, *examine_reader(config)]
 
 
 def tripwires(run: Run) -> Sequence[Tripwire]:
@@ -77,21 +98,45 @@ def failures(run: Run) -> Sequence[str]:
     return [f"problem {number}: {why}" for number, why in facts["skipped"].items()]
 
 
-def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+def misplaced(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+    """Sentences of the run's table whose place in the stored trace holds another text."""
+    texts = [trace.text for trace in read_traces(run.path / TRACES)]
+    rows = pl.read_parquet(run.path / SENTENCES).iter_rows(named=True)
+    return [
+        f"problem {row['problem']}, sentence {row['sentence']}: reads back as {read[:40]!r}"
+        for row in rows
+        if (read := texts[row["trace"]][row["start"] : row["end"]]).split() != row["text"].split()
+    ]
+
+
+def judge_again(run: Run, config: ThoughtAnchorsConfig) -> Sequence[GroupResult]:
     """Judge the saved scores again, and compare with the stored results.
 
     Raises:
         CheckFailed: A number is not the stored one.
     """
-    every = pl.read_parquet(run.path / PREDICTIONS)
-    again = judge_ladder(every.filter(pl.col("split") == "test").sort("trace", "sentence"), config)
+    every = read_predictions(run)
+    again = judge_scores(every.filter(pl.col("split") == "test").sort("trace", "sentence"), config)
     stored = read_cells(run)
     if again != stored:
         wrong = [
             f"{a.target}, {a.predictor}" for a, b in zip(again, stored, strict=False) if a != b
         ]
         raise CheckFailed("results", found=f"other numbers for {wrong}", expected="the stored ones")
-    return [f"{len(again)} judged scores are the stored ones"]
+    return again
+
+
+def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
+    """Judge the saved scores again, load every saved probe, and compare both with what is stored.
+
+    Raises:
+        CheckFailed: A number or a score is not the stored one.
+    """
+    lines = [f"{len(judge_again(run, config))} judged scores are the stored ones"]
+    if config.activations:
+        count = verify_bundles(run, config)
+        lines.append(f"{count} saved probes score the problems of their fold bit for bit as stored")
+    return lines
 
 
 def view(run: Run, config: ThoughtAnchorsConfig, names: Sequence[str]) -> TokenView:

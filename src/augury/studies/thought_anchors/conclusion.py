@@ -11,7 +11,13 @@ import numpy as np
 from augury.evaluate.group_scores import GroupLead, GroupResult
 from augury.evaluate.verdict import BEYOND_BASELINES, INSUFFICIENT
 
-__all__ = ["Conclusion", "conclude_target", "measured_line", "measured_well"]
+__all__ = [
+    "Conclusion",
+    "conclude_states",
+    "conclude_target",
+    "measured_line",
+    "measured_well",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Conclusion:
 
 def conclude_target(results: Sequence[GroupResult], target: str) -> Conclusion:
     """The highest rung that adds to all below it, in the order of the ladder."""
-    own = [result for result in results if result.target == target]
+    own = [r for r in results if r.target == target and "@" not in r.predictor]
     beyond = [result for result in own if result.verdict == BEYOND_BASELINES]
     if all(result.verdict == INSUFFICIENT for result in own):
         return Conclusion(target, f"{target}: insufficient data", (f"because {own[0].why}",))
@@ -42,6 +48,27 @@ def conclude_target(results: Sequence[GroupResult], target: str) -> Conclusion:
         lines.append(f"more    not shown to add: {', '.join(told)}")
     headline = f"{target}: {last.predictor} is the bar that hidden states have to beat"
     return Conclusion(target, headline, tuple(lines))
+
+
+def conclude_states(results: Sequence[GroupResult], target: str) -> Conclusion:
+    """What probes add to the whole ladder."""
+    own = [r for r in results if r.target == target and "@" in r.predictor]
+    beyond = [result for result in own if result.verdict == BEYOND_BASELINES]
+    if all(result.verdict == INSUFFICIENT for result in own):
+        return Conclusion(
+            target, f"{target}: insufficient data on probes", (f"because {own[0].why}",)
+        )
+    best = max(beyond or own, key=lambda result: result.score.value or 0.0)
+    lead = best.baselines[best.best_baseline] if best.best_baseline else None
+    told = f"; over {best.best_baseline} {_lead(lead)}" if lead else ""
+    line = f"highest {best.predictor}: {_score(best)}{told}; {best.verdict}"
+    if not beyond:
+        headline = f"{target}: none of {len(own)} probes is shown to add to text and place"
+        return Conclusion(target, headline, (line,))
+    headline = (
+        f"{target}: {len(beyond)} of {len(own)} probes of hidden states add to text and place"
+    )
+    return Conclusion(target, headline, (line,))
 
 
 def measured_line(measured: Mapping[str, float | None]) -> str:

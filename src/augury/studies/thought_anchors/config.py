@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
+from augury.activations.plan import ReadingPlan
 from augury.config import Config
+from augury.errors import UsageError
 from augury.evaluate.deferral import Objective
+from augury.models.load import ModelConfig
 from augury.rollouts.config import RolloutsConfig
 from augury.runs.paths import expand
+from augury.studies.reading import ReadingJob
+from augury.studies.texts import TraceConfig
+from augury.studies.thought_anchors.reading_config import (
+    TOKEN_KINDS,
+    ProbeConfig,
+    SentenceReading,
+)
 from augury.targets.importance import Estimator, LabelRule
 from augury.traces.sources.rollout_files import (
     FolderRollouts,
@@ -27,9 +37,15 @@ __all__ = [
     "LabelConfig",
     "Target",
     "ThoughtAnchorsConfig",
+    "residual_name",
 ]
 
 Target = Literal["anchor_binary", "importance_abs", "importance_signed"]
+
+
+def residual_name(target: str) -> str:
+    """What results call that which place leaves over of a target."""
+    return f"{target}_residual"
 
 
 class DataConfig(Config):
@@ -180,5 +196,54 @@ class ThoughtAnchorsConfig(Config):
     evaluation: EvaluationConfig = EvaluationConfig()
     deferral: DeferralConfig = DeferralConfig()
 
-    activations: Literal[False] = False
-    """The study of labels and of what text and place tell needs no model."""
+    activations: bool = False
+    """Whether a model reads the solutions and probes are fitted to its states. Labels, and what
+    text and place tell, need none: `model`, `reading` and `probes` are unused then."""
+
+    model: ModelConfig = ModelConfig(name="organism")
+    """Who reads; on-policy if it is the one that wrote."""
+
+    reading: SentenceReading = SentenceReading()
+    probes: ProbeConfig = ProbeConfig()
+
+    @model_validator(mode="after")
+    def _probes_fit_what_is_read(self) -> ThoughtAnchorsConfig:
+        needy = [kind for kind in self.probes.kinds if kind in TOKEN_KINDS]
+        if self.activations and needy and self.reading.pooling != "tokens":
+            raise ValueError(f"{needy[0]} reads every token: set reading.pooling to tokens")
+        unknown = set(self.probes.net_targets) - set(get_args(Target))
+        if unknown:
+            raise ValueError(f"net_targets: {sorted(unknown)[0]!r} is no target")
+        return self
+
+    @property
+    def named_model(self) -> ModelConfig:
+        """The model to load, with `$NAME` in its name read from the environment."""
+        return self.model.model_copy(update={"name": expand(self.model.name, "model.name")})
+
+    @property
+    def residuals(self) -> tuple[str, ...]:
+        """Targets of which, too, what place leaves over is judged."""
+        wanted = self.activations and self.probes.residual
+        return ("importance_abs",) if wanted and "importance_abs" in self.labels.targets else ()
+
+    @property
+    def job(self) -> ReadingJob:
+        """Refused: `augury extract` reads texts, and problems become texts in the stage `read`.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            "study thought-anchors",
+            found="its problems are not texts of a reading job",
+            fix="read them with `augury run thought-anchors`",
+        )
+
+    def reading_job(self, plan: ReadingPlan) -> ReadingJob:
+        """The reading of all solutions by this plan."""
+        overflow: Literal["error", "window"] = (
+            "window" if self.reading.overflow == "window" else "error"
+        )
+        texts = TraceConfig(bos=self.reading.bos, overflow=overflow)
+        return ReadingJob(model=self.model, traces=texts, reading=plan)

@@ -17,6 +17,7 @@ from augury.runs.folder import Run
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import SUMMARY, read_cells
 from augury.studies.thought_anchors.sentences import FACTS, SENTENCES
+from augury.studies.thought_anchors.site_figures import site_lines, sites_figure
 
 __all__ = ["FIGURES", "draw_figures"]
 
@@ -38,14 +39,17 @@ def draw_figures(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     table = pl.read_parquet(run.path / SENTENCES)
     first = config.labels.targets[0]
     drawn: dict[str, Figure] = {
-        "ladder": _ladder(results),
-        "by_problem": _by_problem([r for r in results if r.target == first], facts),
+        "ladder": _ladder([r for r in results if "@" not in r.predictor], config.labels.targets),
+        "by_problem": _by_problem(_shown(results, first, summary), facts),
         "along_the_solution": _along(table),
-        "position_bins": _bins(summary["bins"][first], first),
+        "position_bins": _bins(_few(summary["bins"][first]), first),
     }
+    if config.activations:
+        for target in dict.fromkeys(result.target for result in results):
+            drawn[sites_figure(target)] = site_lines(results, target)
     run.figures.mkdir(exist_ok=True)
-    for name, _ in FIGURES:
-        save(drawn[name], run.figures, name)
+    for name, figure in drawn.items():
+        save(figure, run.figures, name)
     return {"figures": list(drawn)}
 
 
@@ -54,8 +58,16 @@ def _names(label: str, names: Sequence[str]) -> Axis:
     return Axis(label, ticks, tuple(names), numeric=False)
 
 
-def _ladder(results: Sequence[GroupResult]) -> Bars:
-    targets = list(dict.fromkeys(result.target for result in results))
+def _shown(
+    results: Sequence[GroupResult], target: str, summary: dict[str, Any]
+) -> list[GroupResult]:
+    """The ladder, and of each kind of probe the site that does best on validation."""
+    best = summary["best_sites"][target].values()
+    own = [result for result in results if result.target == target]
+    return [result for result in own if "@" not in result.predictor or result.predictor in best]
+
+
+def _ladder(results: Sequence[GroupResult], targets: Sequence[str]) -> Bars:
     rungs = list(dict.fromkeys(result.predictor for result in results))
     by = {(result.target, result.predictor): result for result in results}
     series = tuple(
@@ -125,6 +137,14 @@ def _along(table: pl.DataFrame) -> Lines:
         x=Axis("relative place in the solution", ticks, tuple(f"{tick:.2f}" for tick in ticks)),
         lines=lines,
     )
+
+
+def _few(found: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    """Beside probes, the rungs of place alone: a dozen lines cannot be told apart."""
+    if not any("@" in name for name in found):
+        return found
+    kept = ("prevalence", "position_rank", "position")
+    return {name: values for name, values in found.items() if "@" in name or name in kept}
 
 
 def _bins(found: dict[str, list[float | None]], target: str) -> Lines:

@@ -21,7 +21,7 @@ from augury.studies.thought_anchors.agreement import (
     rollout_agreement,
 )
 from augury.studies.thought_anchors.config import DataConfig
-from augury.studies.thought_anchors.sentences import gather_problems
+from augury.studies.thought_anchors.gathering import gather_problems
 from augury.targets.rollout_importance import Similarity, recorded_similarity
 from augury.traces.records import read_bytes
 from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles

@@ -26,7 +26,7 @@ from augury.probes.number_features import fit_number_features
 from augury.probes.position_rank import place_in_trace, position_rank
 from augury.probes.text_features import tfidf
 
-__all__ = ["LADDER", "Features", "climb", "sentence_features"]
+__all__ = ["LADDER", "Features", "climb", "position_scores", "sentence_features"]
 
 LADDER = ("prevalence", "position_rank", "position", "tags", "text", "position+text")
 _MIXES = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -96,15 +96,35 @@ def climb(
         "text": words,
     }
     for name, own in seen.items():
-        if values.dtype == bool:
-            use = np.ones(values.shape, dtype=bool)
-            found[name] = fit_features(
-                own, values, use, train=train, validation=validation, seed=seed
-            ).astype(np.float64)
-        else:
-            found[name] = fit_number_features(own, values, train=train, validation=validation)
+        found[name] = _fitted(own, values, train, validation, seed)
     found["position+text"] = _mixed(found["position"], found["text"], values, train, validation)
     return found
+
+
+def position_scores(
+    features: Features,
+    values: Columns,
+    *,
+    train: Bool[np.ndarray, " row"],
+    validation: Bool[np.ndarray, " row"],
+    seed: int,
+) -> Columns:
+    """The rung `position` alone; arguments of `climb`."""
+    return _fitted(features.position, values, train, validation, seed)
+
+
+def _fitted(
+    own: np.ndarray | sparse.csr_matrix,
+    values: Columns,
+    train: np.ndarray,
+    validation: np.ndarray,
+    seed: int,
+) -> Columns:
+    if values.dtype != bool:
+        return fit_number_features(own, values, train=train, validation=validation)
+    use = np.ones(values.shape, dtype=bool)
+    found = fit_features(own, values, use, train=train, validation=validation, seed=seed)
+    return found.astype(np.float64)
 
 
 def _ranks(traces: np.ndarray, values: Columns, train: np.ndarray) -> Columns:

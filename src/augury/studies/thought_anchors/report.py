@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from augury.report.page import page, write_page
 from augury.report.tables import CellValue
 from augury.runs.folder import Run
 from augury.studies.openings import openings
+from augury.studies.thought_anchors.activations import READING
 from augury.studies.thought_anchors.conclusion import (
     Conclusion,
+    conclude_states,
     conclude_target,
     measured_line,
     measured_well,
@@ -25,6 +28,11 @@ from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CSV, PLAN, SUMMARY, read_cells
 from augury.studies.thought_anchors.figures import FIGURES
 from augury.studies.thought_anchors.sentences import FACTS, PROBLEMS
+from augury.studies.thought_anchors.state_report import (
+    limits_of_reading,
+    read_lines,
+    states_section,
+)
 
 __all__ = ["conclude", "write_report"]
 
@@ -38,9 +46,15 @@ class _Facts:
         self.summary = _json(run.path / SUMMARY)
         self.sentences = _json(run.path / FACTS)
         self.measured = measured_well(self.sentences["status"])
-        self.conclusions: list[Conclusion] = [
-            conclude_target(self.results, target) for target in config.labels.targets
-        ]
+        self.reading = _json(run.path / READING)
+        self.conclusions: list[Conclusion] = []
+        if config.activations:
+            targets = dict.fromkeys(result.target for result in self.results)
+            self.conclusions = [conclude_states(self.results, target) for target in targets]
+        ladder = [conclude_target(self.results, target) for target in config.labels.targets]
+        # Beside probes, what every rung adds is for the table to tell.
+        kept = 1 if config.activations else None
+        self.conclusions += [replace(one, lines=one.lines[:kept]) for one in ladder]
 
 
 def write_report(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
@@ -52,6 +66,7 @@ def write_report(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
         _limits(facts),
         _measured(facts),
         _ladder(facts),
+        *_states(facts),
         _places(facts),
         _deferral(facts),
         _checks(facts),
@@ -95,16 +110,34 @@ def _lead(facts: _Facts) -> str:
         if facts.config.folds.kind == "leave-one-problem-out"
         else f"{facts.config.folds.k} folds of problems"
     )
+    seen = "No model was run; predictors see text, tags and place"
+    if facts.config.activations:
+        seen = f"Read by {facts.config.model.name}; probes stand beside text, tags and place"
     return (
         f"{own['sentences']} sentences of {own['problems']} problems, written by {data.model} "
         f"({data.split}); importances from rollouts, {facts.config.labels.estimator}. "
-        f"No model was run; predictors see text, tags and place, {folds}."
+        f"{seen}, {folds}."
     )
+
+
+def _states(facts: _Facts) -> list[Section]:
+    if not facts.config.activations:
+        return []
+    return [states_section(facts.results, facts.summary, facts.config)]
+
+
+_NO_MODEL = (
+    "Nothing here looks into a model. The ladder is what a probe of hidden states has to beat."
+)
 
 
 def _limits(facts: _Facts) -> Section:
     lines = [
-        "Nothing here looks into a model. The ladder is what a probe of hidden states has to beat.",
+        *(
+            limits_of_reading(facts.reading, facts.config)
+            if facts.config.activations
+            else (_NO_MODEL,)
+        ),
         "An anchor is one of its own problem: thresholds differ between problems, so scores are "
         "means within problems, and are not to be compared with precision over all of them.",
     ]
@@ -137,7 +170,7 @@ def _measured(facts: _Facts) -> Section:
     blocks: list[Any] = []
     if alone is not None:
         best = max(
-            (r for r in facts.results if r.target == "anchor_binary"),
+            (r for r in facts.results if r.target == "anchor_binary" and "@" not in r.predictor),
             key=lambda r: r.score.value or 0.0,
             default=None,
         )
@@ -181,7 +214,7 @@ _STATUS = {
 def _ladder(facts: _Facts) -> Section:
     blocks: list[Any] = [FigureRef(FIGURES[0][0], FIGURES[0][1])]
     for target in facts.config.labels.targets:
-        own = [result for result in facts.results if result.target == target]
+        own = [r for r in facts.results if r.target == target and "@" not in r.predictor]
         blocks.append(
             Table(
                 ("rung", f"{_SHORT[own[0].metric]} [95 %]", "top tenth", "lead", "p", "verdict"),
@@ -285,6 +318,7 @@ def _read(facts: _Facts) -> Section:
         f"Sign: the published {facts.config.labels.estimator} importances are turned so that above "
         "0 the sentence helps.",
         f"Files of each problem, hashed: column digest of {PROBLEMS}.",
+        *(read_lines(facts.reading, facts.config) if facts.config.activations else ()),
     )
     return Section(
         "What was read",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from jaxtyping import Bool, Float
 from scipy.stats import rankdata
 
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
@@ -24,9 +25,14 @@ __all__ = [
     "SHUFFLED",
     "Fold",
     "column_of",
+    "excess_within",
     "fit_ladder",
+    "fitted_together",
+    "held_rows",
+    "parquet_bytes",
     "read_folds",
     "shuffled_excess",
+    "shuffled_within",
 ]
 
 PREDICTIONS, SHUFFLED = "results/predictions.parquet", "data/shuffled.parquet"
@@ -52,7 +58,7 @@ class Fold:
         return np.asarray(self.side == TEST)
 
 
-def column_of(target: Target, rung: str) -> str:
+def column_of(target: str, rung: str) -> str:
     """Name of a score in the table of predictions."""
     return f"{target}:{rung}"
 
@@ -76,14 +82,8 @@ def fit_ladder(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     parts = []
     for number, fold in enumerate(track(folds, what="fitting folds", unit="folds")):
         held = np.flatnonzero(~fold.train)
-        part = table.select("problem", "group", "trace", "sentence", *config.labels.targets)[
-            held.tolist()
-        ]
-        columns = [
-            pl.Series("fold", [f"fold {number}"] * len(held)),
-            pl.Series("split", np.where(fold.test[held], "test", "validation")),
-        ]
-        for targets in _fitted_together(config.labels.targets):
+        columns = []
+        for targets in fitted_together(config.labels.targets):
             values = np.stack([table[target].to_numpy() for target in targets], axis=1)
             scores = climb(
                 features, values, train=fold.train, validation=fold.validation, seed=seed
@@ -93,14 +93,26 @@ def fit_ladder(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
                 for n, target in enumerate(targets)
                 for rung in LADDER
             ]
-        parts.append(part.with_columns(columns))
-    write_bytes(run.path / PREDICTIONS, _parquet(pl.concat(parts)))
+        parts.append(held_rows(table, fold, number, config).with_columns(columns))
+    write_bytes(run.path / PREDICTIONS, parquet_bytes(pl.concat(parts)))
     excess = shuffled_excess(features, table, folds, draws=config.evaluation.shuffles, seed=seed)
-    write_bytes(run.path / SHUFFLED, _parquet(pl.DataFrame(excess)))
+    write_bytes(run.path / SHUFFLED, parquet_bytes(pl.DataFrame(excess)))
     return {"folds": len(folds), "shuffles": config.evaluation.shuffles}
 
 
-def _fitted_together(targets: Sequence[Target]) -> list[list[Target]]:
+def held_rows(
+    table: pl.DataFrame, fold: Fold, number: int, config: ThoughtAnchorsConfig
+) -> pl.DataFrame:
+    """The sentences that a fold does not train on: which they are, their labels, fold and split."""
+    held = np.flatnonzero(~fold.train)
+    part = table.select("problem", "group", "trace", "sentence", *config.labels.targets)
+    return part[held.tolist()].with_columns(
+        pl.Series("fold", [f"fold {number}"] * len(held)),
+        pl.Series("split", np.where(fold.test[held], "test", "validation")),
+    )
+
+
+def fitted_together(targets: Sequence[Target]) -> list[list[Target]]:
     """Targets of one type: all numbers share the work of a fit."""
     labels: list[Target] = [target for target in targets if target == "anchor_binary"]
     numbers: list[Target] = [target for target in targets if target != "anchor_binary"]
@@ -118,23 +130,32 @@ def shuffled_excess(
     Returns:
         By rung, AUROC - 1/2 within problems, their mean, float [draw]; 0 on average without a leak.
     """
-    rng = np.random.default_rng((seed, 1))
-    sizes = np.zeros((len(table), draws))
-    labels = np.zeros((len(table), draws), dtype=bool)
-    for trace in np.unique(features.traces):
-        at = np.flatnonzero(features.traces == trace)
-        order = at[np.argsort(rng.random((len(at), draws)), axis=0)]
-        sizes[at] = table["importance_abs"].to_numpy()[order]
-        labels[at] = table["anchor_binary"].to_numpy()[order]
+    sizes, labels = shuffled_within(table, draws=draws, seed=seed)
     outside = {rung: np.zeros(sizes.shape) for rung in LADDER[1:]}
     for fold in track(list(folds), what="fitting shuffled labels", unit="folds"):
         found = climb(features, sizes, train=fold.train, validation=fold.validation, seed=seed)
         for rung, own in outside.items():
             own[fold.test] = found[rung][fold.test]
-    return {rung: _excess(labels, own, features.traces) for rung, own in outside.items()}
+    return {rung: excess_within(labels, own, features.traces) for rung, own in outside.items()}
 
 
-def _excess(labels: np.ndarray, scores: np.ndarray, traces: np.ndarray) -> np.ndarray:
+def shuffled_within(
+    table: pl.DataFrame, *, draws: int, seed: int
+) -> tuple[Float[np.ndarray, "row draw"], Bool[np.ndarray, "row draw"]]:
+    """Sizes of the importance, and anchors, dealt anew to the sentences of each problem."""
+    rng = np.random.default_rng((seed, 1))
+    traces = table["trace"].to_numpy()
+    sizes = np.zeros((len(table), draws))
+    labels = np.zeros((len(table), draws), dtype=bool)
+    for trace in np.unique(traces):
+        at = np.flatnonzero(traces == trace)
+        order = at[np.argsort(rng.random((len(at), draws)), axis=0)]
+        sizes[at] = table["importance_abs"].to_numpy()[order]
+        labels[at] = table["anchor_binary"].to_numpy()[order]
+    return sizes, labels
+
+
+def excess_within(labels: np.ndarray, scores: np.ndarray, traces: np.ndarray) -> np.ndarray:
     """AUROC - 1/2 in each problem by itself, their mean, float [draw].
 
     Not over all problems together: how a fold ranks *other* problems depends on this one's labels,
@@ -150,7 +171,8 @@ def _excess(labels: np.ndarray, scores: np.ndarray, traces: np.ndarray) -> np.nd
     return np.asarray(np.mean(found, axis=0))
 
 
-def _parquet(table: pl.DataFrame) -> bytes:
+def parquet_bytes(table: pl.DataFrame) -> bytes:
+    """The table as a Parquet file."""
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     return buffer.getvalue()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from augury.errors import DataError, MissingInput
 from augury.evaluate.ceiling import Ceiling, ceiling_of
 from augury.report.tables import write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
-from augury.runs.progress import say, track
-from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
+from augury.studies.thought_anchors.activations import unread_problems
+from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
+from augury.studies.thought_anchors.gathering import Gathered, gather_problems
 from augury.targets.folds import assert_folds, k_folds, leave_one_group_out
 from augury.targets.importance import Importance, label_sentences, noise_ratio
 from augury.targets.rollout_counts import counts_of_shares
@@ -25,9 +24,6 @@ from augury.traces.chunks import cut_everywhere
 from augury.traces.sources.math_rollouts import (
     RolloutProblem,
     chunk_places,
-    problem_digest,
-    problem_trace,
-    read_problem,
 )
 from augury.traces.table import write_traces
 from augury.traces.trace import Trace
@@ -38,9 +34,6 @@ __all__ = [
     "PROBLEMS",
     "SENTENCES",
     "TRACES",
-    "Gathered",
-    "file_digests",
-    "gather_problems",
     "make_sentences",
 ]
 
@@ -48,67 +41,9 @@ TRACES, SENTENCES = "data/traces.parquet", "data/sentences.parquet"
 FOLDS, FACTS, PROBLEMS = "data/folds.json", "data/sentences.json", "results/problems.csv"
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """Problems that could be read, and why others could not."""
-
-    problems: list[RolloutProblem]
-    skipped: dict[int, str]
-    """Problem -> the error, in one line."""
-
-    traces: list[Trace]
-    """One per problem."""
-
-
-def gather_problems(config: DataConfig) -> Gathered:
-    """Read every problem of the index.
-
-    Raises:
-        DataError: None could be read, or one could not and `on_fault` is `stop`.
-        MissingInput: A problem or the whole folder is not there.
-    """
-    files = config.files()
-    known = files.problem_ids()
-    wanted = list(config.problems or known)[: config.limit]
-    problems, traces, skipped = [], [], {}
-    for number in track(wanted, what="reading problems", unit="problems"):
-        try:
-            problem = read_problem(files, number)
-            traces.append(problem_trace(problem, files.setting.name))
-            problems.append(problem)
-        except (DataError, MissingInput) as error:
-            if config.on_fault == "stop":
-                raise
-            say(f"problem {number} is left out: {error}")
-            skipped[number] = str(error)
-    if not problems:
-        raise DataError(
-            "data", found=f"none of {len(wanted)} problems could be read", expected="problems"
-        )
-    return Gathered(problems, skipped, traces)
-
-
-def file_digests(config: DataConfig) -> dict[str, str]:
-    """Hash of the files of each problem of a folder, so that a run notices when they change.
-
-    Empty for the hub, where the commit says it, and for a folder that is not there.
-    """
-    if config.source == "hub":
-        return {}
-    found = {}
-    try:
-        files = config.files()
-        for number in list(config.problems or files.problem_ids())[: config.limit]:
-            found[str(number)] = problem_digest(files, number)
-    except (DataError, MissingInput):
-        # the stage itself says what is wrong
-        return found
-    return found
-
-
 def make_sentences(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     """Write traces, the table of sentences, folds, and a status row for every problem."""
-    gathered = gather_problems(config.data)
+    gathered = _readable(run, config)
     tables, status = [], []
     for number, (problem, trace) in enumerate(zip(gathered.problems, gathered.traces, strict=True)):
         table, of, ceiling = _table(problem, trace, number, config)
@@ -127,6 +62,15 @@ def make_sentences(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     facts = _facts(gathered, status)
     write_json(run.path / FACTS, facts)
     return {key: facts[key] for key in ("problems", "sentences", "skipped")}
+
+
+def _readable(run: Run, config: ThoughtAnchorsConfig) -> Gathered:
+    """All problems but those that the model could not read."""
+    gathered = gather_problems(config.data)
+    unread = unread_problems(run)
+    pairs = zip(gathered.problems, gathered.traces, strict=True)
+    kept = [(problem, trace) for problem, trace in pairs if problem.id not in unread]
+    return Gathered([p for p, _ in kept], gathered.skipped | unread, [t for _, t in kept])
 
 
 def _table(

@@ -7,28 +7,48 @@ by what was fitted without it. Six stages; each reads what the ones before it wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from augury.runs.stages import Stage
-from augury.studies.study import Study, config_parts
+from augury.studies.study import Study, SweepPart, config_parts
 from augury.studies.thought_anchors import (
+    activations,
     checks,
     evaluation,
     figures,
     own_rollouts,
+    probes,
     report,
     scores,
     sentences,
+    standing,
 )
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
+from augury.studies.thought_anchors.gathering import file_digests
 
 __all__ = ["STUDY"]
 
 
-def _sentence_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
-    """The config, and what is in the files that it names."""
-    parts = config_parts("data", "labels", "folds", "evaluation")(config)
-    return {**parts, "files": sentences.file_digests(config.data)}
+def _files_and(*names: str) -> Callable[[ThoughtAnchorsConfig], Mapping[str, object]]:
+    """Parts of the config, and what is in the files that it names."""
+
+    def inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+        return {**config_parts(*names)(config), "files": file_digests(config.data)}
+
+    return inputs
+
+
+def _read_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+    # Without a model the problems matter to the stages behind alone.
+    if not config.activations:
+        return {"activations": False}
+    return _files_and("activations", "data", "model", "reading")(config)
+
+
+def _probe_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+    if not config.activations:
+        return {"activations": False}
+    return config_parts("activations", "labels", "evaluation", "reading", "probes")(config)
 
 
 STUDY: Study[ThoughtAnchorsConfig] = Study(
@@ -43,10 +63,22 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
             outputs=(own_rollouts.ABOUT,),
         ),
         Stage(
+            "read",
+            activations.read_solutions,
+            _read_inputs,
+            after=("rollouts",),
+            outputs=(
+                activations.READING,
+                activations.TOKENS,
+                activations.STORE,
+                activations.VERTICAL,
+            ),
+        ),
+        Stage(
             "sentences",
             sentences.make_sentences,
-            _sentence_inputs,
-            after=("rollouts",),
+            _files_and("data", "labels", "folds", "evaluation"),
+            after=("rollouts", "read"),
             outputs=(
                 sentences.TRACES,
                 sentences.SENTENCES,
@@ -63,10 +95,17 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
             outputs=(scores.PREDICTIONS, scores.SHUFFLED),
         ),
         Stage(
+            "probes",
+            probes.fit_probes,
+            _probe_inputs,
+            after=("read", "sentences"),
+            outputs=(probes.PROBES, probes.SHUFFLED, probes.CHOSEN),
+        ),
+        Stage(
             "evaluation",
-            evaluation.evaluate_ladder,
+            evaluation.evaluate_scores,
             config_parts("labels", "evaluation", "deferral"),
-            after=("sentences", "scores"),
+            after=("sentences", "scores", "probes"),
             outputs=(evaluation.CELLS, evaluation.CSV, evaluation.SUMMARY),
         ),
         Stage(
@@ -88,7 +127,16 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     examine=checks.examine,
     tripwires=checks.tripwires,
     verify=checks.verify,
+    judge_within=checks.judge_again,
+    estimate=activations.estimate_reading,
     view=checks.view,
     failures=checks.failures,
-    default="qwen-14b-correct-full",
+    misplaced=checks.misplaced,
+    sweep=SweepPart(
+        judged="evaluation",
+        standings=standing.standings,
+        shared=("read", "sentences", "scores"),
+        reads="read",
+    ),
+    default="labels",
 )

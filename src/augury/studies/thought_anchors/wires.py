@@ -12,6 +12,7 @@ from augury.evaluate.tripwires import Tripwire, memorises, shuffled_labels_ok
 from augury.probes.text_features import tfidf
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
+from augury.studies.thought_anchors.probes import SHUFFLED as SHUFFLED_PROBES
 from augury.studies.thought_anchors.scores import SHUFFLED
 from augury.studies.thought_anchors.sentences import SENTENCES
 
@@ -21,8 +22,11 @@ __all__ = ["memory", "touch_wires"]
 def touch_wires(run: Run, config: ThoughtAnchorsConfig) -> list[Tripwire]:
     """What the tripwires measure in the data of a run."""
     excess = pl.read_parquet(run.path / SHUFFLED)
-    shuffled = shuffled_labels_ok(excess.to_numpy())
-    return [shuffled, memory(pl.read_parquet(run.path / SENTENCES))]
+    wires = [shuffled_labels_ok(excess.to_numpy()), memory(pl.read_parquet(run.path / SENTENCES))]
+    if config.activations:
+        probes = shuffled_labels_ok(pl.read_parquet(run.path / SHUFFLED_PROBES).to_numpy())
+        wires.append(replace(probes, name=f"{probes.name}, probes"))
+    return wires
 
 
 def memory(table: pl.DataFrame) -> Tripwire:

@@ -1,0 +1,76 @@
+"""The problems of a setting, as their files tell them; which cannot be read, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from augury.errors import DataError, MissingInput
+from augury.runs.progress import say, track
+from augury.studies.thought_anchors.config import DataConfig
+from augury.traces.sources.math_rollouts import (
+    RolloutProblem,
+    problem_digest,
+    problem_trace,
+    read_problem,
+)
+from augury.traces.trace import Trace
+
+__all__ = ["Gathered", "file_digests", "gather_problems"]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Problems that could be read, and why others could not."""
+
+    problems: list[RolloutProblem]
+    skipped: dict[int, str]
+    """Problem -> the error, in one line."""
+
+    traces: list[Trace]
+    """One per problem."""
+
+
+def gather_problems(config: DataConfig) -> Gathered:
+    """Read every problem of the index.
+
+    Raises:
+        DataError: None could be read, or one could not and `on_fault` is `stop`.
+        MissingInput: A problem or the whole folder is not there.
+    """
+    files = config.files()
+    known = files.problem_ids()
+    wanted = list(config.problems or known)[: config.limit]
+    problems, traces, skipped = [], [], {}
+    for number in track(wanted, what="reading problems", unit="problems"):
+        try:
+            problem = read_problem(files, number)
+            traces.append(problem_trace(problem, files.setting.name))
+            problems.append(problem)
+        except (DataError, MissingInput) as error:
+            if config.on_fault == "stop":
+                raise
+            say(f"problem {number} is left out: {error}")
+            skipped[number] = str(error)
+    if not problems:
+        raise DataError(
+            "data", found=f"none of {len(wanted)} problems could be read", expected="problems"
+        )
+    return Gathered(problems, skipped, traces)
+
+
+def file_digests(config: DataConfig) -> dict[str, str]:
+    """Hash of the files of each problem of a folder, so that a run notices when they change.
+
+    Empty for the hub, where the commit says it, and for a folder that is not there.
+    """
+    if config.source == "hub":
+        return {}
+    found = {}
+    try:
+        files = config.files()
+        for number in list(config.problems or files.problem_ids())[: config.limit]:
+            found[str(number)] = problem_digest(files, number)
+    except (DataError, MissingInput):
+        # the stage itself says what is wrong
+        return found
+    return found

@@ -1,0 +1,319 @@
+"""Stage `probes`: every kind at every site on every fold, from the stored states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from augury.activations.pool import Pooling
+from augury.activations.store import Store
+from augury.probes.kinds import FittedKind
+from augury.probes.pooled import PooledProbe
+from augury.probes.pooled_fits import RidgeSettings
+from augury.probes.spans import Spans, pooled
+from augury.runs.atomic import write_bytes, write_json
+from augury.runs.folder import Run
+from augury.runs.progress import track
+from augury.studies.thought_anchors.activations import STORE, TOKENS, VERTICAL
+from augury.studies.thought_anchors.bundles import save_site_probe
+from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, residual_name
+from augury.studies.thought_anchors.ladder import LADDER, climb, position_scores, sentence_features
+from augury.studies.thought_anchors.net_probes import (
+    fit_logistic_folds,
+    fit_net_folds,
+    some_spans,
+)
+from augury.studies.thought_anchors.scores import (
+    Fold,
+    column_of,
+    excess_within,
+    fitted_together,
+    held_rows,
+    parquet_bytes,
+    read_folds,
+    shuffled_within,
+)
+from augury.studies.thought_anchors.sentences import SENTENCES, TRACES
+from augury.studies.thought_anchors.site_probes import Asked, fit_site, shuffled_predictions
+from augury.studies.thought_anchors.solutions import sentence_rows
+from augury.studies.thought_anchors.vertical_features import (
+    filled,
+    head_columns,
+    receiver_scores,
+)
+from augury.traces.table import read_traces
+from augury.traces.tokens import read_tokenised
+
+__all__ = [
+    "CHOSEN",
+    "PROBES",
+    "SHUFFLED",
+    "VERTICAL_SITE",
+    "fit_probes",
+    "pooling_of",
+    "site_spans",
+]
+
+PROBES, SHUFFLED = "results/probe_predictions.parquet", "data/shuffled_probes.parquet"
+CHOSEN = "results/chosen.json"
+VERTICAL_SITE = "vertical"
+"""What results call the heads of all blocks that were read together."""
+
+
+@dataclass
+class _Found:
+    """Scores of the rows that each fold does not train on, by column."""
+
+    columns: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, target: str, predictor: str, of_fold: Sequence[np.ndarray]) -> None:
+        """Take in the scores of all folds."""
+        self.columns[column_of(target, predictor)] = list(of_fold)
+
+
+@dataclass(frozen=True, eq=False)
+class _World:
+    """What all sites share."""
+
+    run: Run
+    config: ThoughtAnchorsConfig
+    table: pl.DataFrame
+    folds: list[Fold]
+    asked: Asked
+    found: _Found
+
+    @property
+    def problems(self) -> np.ndarray:
+        return self.asked.problems
+
+
+def fit_probes(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
+    """Write a score of every probe for every sentence that its fold does not train on."""
+    if not config.activations:
+        for name in (PROBES, SHUFFLED):
+            write_bytes(run.path / name, parquet_bytes(pl.DataFrame()))
+        write_json(run.path / CHOSEN, {})
+        return {"activations": False}
+    table = pl.read_parquet(run.path / SENTENCES)
+    folds = read_folds(run, table)
+    world = _World(run, config, table, folds, _asked(table, folds, config), _Found())
+    excess: dict[str, np.ndarray] = {}
+    store = Store.open(run.path / STORE)
+    for site in track(list(store.sites), what="fitting probes", unit="sites"):
+        spans = site_spans(run, table, store, site)
+        rows = pooled(spans, pooling_of(config))
+        _fit_linear(world, site, rows, saved=store)
+        excess[f"linear@{site}"] = _shuffled(world, rows)
+        if "logistic" in config.probes.kinds and "anchor_binary" in config.labels.targets:
+            _fit_logistic(world, site, rows, store)
+        if site in _net_sites(config, store.sites):
+            _fit_nets(world, site, spans, store)
+    if config.reading.vertical.mode != "off":
+        _fit_vertical(world, excess)
+    _fit_residual_ladder(world)
+    _write(world, excess)
+    return {"probes": len(world.found.columns), "folds": len(folds)}
+
+
+def site_spans(run: Run, table: pl.DataFrame, store: Store, site: str) -> Spans:
+    """The states of every sentence of the table at one site, in its order."""
+    rows, offsets = _rows(run, table, store)
+    return Spans(store[site].torch(rows), offsets)
+
+
+def pooling_of(config: ThoughtAnchorsConfig) -> Pooling:
+    """How the linear kinds see a sentence."""
+    return "mean" if config.reading.pooling == "tokens" else config.reading.pooling
+
+
+def _rows(run: Run, table: pl.DataFrame, store: Store) -> tuple[np.ndarray, np.ndarray]:
+    traces = read_traces(run.path / TRACES)
+    wanted = [
+        (traces[trace].id, sentence)
+        for trace, sentence in table.select("trace", "sentence").iter_rows()
+    ]
+    parts = read_tokenised(run.path / TOKENS)
+    return sentence_rows(store, {trace.id: trace for trace in traces}, parts, wanted)
+
+
+def _asked(table: pl.DataFrame, folds: Sequence[Fold], config: ThoughtAnchorsConfig) -> Asked:
+    features, targets = sentence_features(table), config.labels.targets
+    position = []
+    for fold in folds:
+        columns = np.zeros((len(table), len(targets)))
+        for together in fitted_together(targets):
+            at = [targets.index(target) for target in together]
+            values = np.stack([table[target].to_numpy() for target in together], axis=1)
+            columns[:, at] = position_scores(
+                features,
+                values,
+                train=fold.train,
+                validation=fold.validation,
+                seed=config.evaluation.seed,
+            )
+        position.append(columns)
+    return Asked(
+        values=np.stack([table[t].to_numpy().astype(np.float64) for t in targets], axis=1),
+        is_anchor=tuple(target == "anchor_binary" for target in targets),
+        place=features.position,
+        position=position,
+        problems=features.traces,
+        folds=folds,
+    )
+
+
+def _fit_linear(world: _World, site: str, rows: np.ndarray, saved: Store | None) -> None:
+    config, found = world.config, world.found
+    fitted = fit_site(rows, world.asked, config.probes.l2)
+    targets = config.labels.targets
+    for number, target in enumerate(targets):
+        kinds = {
+            (target, "linear"): [fold.linear[:, number] for fold in fitted],
+            (target, "position+linear"): [fold.mixed[:, number] for fold in fitted],
+            (residual_name(target), "linear"): [fold.left_over[:, number] for fold in fitted],
+        }
+        for (name, kind), of_fold in kinds.items():
+            if kind in config.probes.kinds or name != target:
+                found.add(name, f"{kind}@{site}", of_fold)
+        found.chosen[column_of(target, f"linear@{site}")] = {
+            "l2": [fold.l2[number] for fold in fitted],
+            "added to the position": [fold.weights[number] for fold in fitted],
+        }
+        if saved is not None:
+            for name, column in ((target, number), (residual_name(target), len(targets) + number)):
+                grid, pooling = fitted[0].grid, pooling_of(config)
+                probe = PooledProbe(pooling, grid.weight[[column]], grid.bias[[column]])
+                settings = RidgeSettings(pooling=pooling, l2=(fitted[0].l2[column],))
+                whole = FittedKind("ridge", settings, probe, ("score",), np.zeros(1))
+                save_site_probe(world.run, config, saved, (name, f"linear@{site}"), whole)
+
+
+def _fit_logistic(world: _World, site: str, rows: np.ndarray, store: Store) -> None:
+    anchors = world.table["anchor_binary"].to_numpy()
+    settings = (pooling_of(world.config), _LOGISTIC_L2)
+    fitted = fit_logistic_folds(rows, anchors, world.problems, world.folds, settings)
+    _take_in(
+        world,
+        ("anchor_binary", f"logistic@{site}"),
+        fitted,
+        Spans(rows, np.arange(len(rows) + 1)),
+        store,
+    )
+
+
+_LOGISTIC_L2 = (10.0, 1.0, 0.1, 0.01, 1e-3)
+
+
+def _fit_nets(world: _World, site: str, spans: Spans, store: Store) -> None:
+    config = world.config
+    for kind in config.probes.kinds:
+        if kind not in ("mlp", "attention", "multimax"):
+            continue
+        for target in config.labels.targets:
+            if target not in config.probes.net_targets:
+                continue
+            values = world.table[target].to_numpy()
+            fitted = fit_net_folds(kind, spans, values, world.problems, world.folds, config.probes)
+            _take_in(world, (target, f"{kind}@{site}"), fitted, spans, store)
+
+
+def _take_in(
+    world: _World,
+    column: tuple[str, str],
+    fitted: Sequence[FittedKind],
+    spans: Spans,
+    store: Store,
+) -> None:
+    """Score, average over seeds, and save the first fold's probe."""
+    target, predictor = column
+    of_fold = [
+        kind.score(some_spans(spans.tokens, spans.offsets, ~fold.train))
+        for kind, fold in zip(fitted, world.folds, strict=True)
+    ]
+    world.found.add(target, predictor, [each.astype(np.float64).mean(axis=1) for each in of_fold])
+    members = fitted[0].members
+    if len(members) > 1:
+        for n, member in enumerate(members):
+            world.found.add(target, f"{predictor}/{member}", [each[:, n] for each in of_fold])
+    save_site_probe(world.run, world.config, store, column, fitted[0])
+
+
+def _fit_vertical(world: _World, excess: dict[str, np.ndarray]) -> None:
+    settings = world.config.reading.vertical
+    store = Store.open(world.run.path / VERTICAL)
+    rows, _ = _rows(world.run, world.table, store)
+    heads = head_columns(store, rows, depth_control=settings.depth_control)
+    left = (world.table["sentences"] - world.table["sentence"]).to_numpy()
+    heads = filled(heads, world.problems, left > settings.proximity)
+    _fit_linear(world, VERTICAL_SITE, heads, saved=None)
+    excess[f"linear@{VERTICAL_SITE}"] = _shuffled(world, heads)
+    chosen = [
+        receiver_scores(heads, world.problems, fold.train, count=settings.receivers)
+        for fold in world.folds
+    ]
+    held = [scores[~fold.train] for (scores, _), fold in zip(chosen, world.folds, strict=True)]
+    for target in world.config.labels.targets:
+        world.found.add(target, f"receivers@{VERTICAL_SITE}", held)
+    world.found.chosen["receiver heads"] = [_named(store, heads) for _, heads in chosen]
+
+
+def _named(store: Store, heads: Sequence[int]) -> list[str]:
+    """Heads as `block.head`."""
+    names = [
+        f"{site.partition('.')[2]}.{head}"
+        for site in store.sites
+        for head in range(store.width(site) // 2)
+    ]
+    return [names[head] for head in heads]
+
+
+def _fit_residual_ladder(world: _World) -> None:
+    """Every rung on what place leaves over, where that is judged."""
+    targets, features = world.config.labels.targets, sentence_features(world.table)
+    for target in world.config.residuals:
+        of_fold: dict[str, list[np.ndarray]] = {name: [] for name in ("", *LADDER)}
+        for number, fold in enumerate(world.folds):
+            values = world.asked.left_over(number)[:, [targets.index(target)]]
+            found = climb(
+                features,
+                values,
+                train=fold.train,
+                validation=fold.validation,
+                seed=world.config.evaluation.seed,
+            )
+            of_fold[""].append(values[~fold.train, 0])
+            for rung in LADDER:
+                of_fold[rung].append(found[rung][~fold.train, 0])
+        world.found.columns[residual_name(target)] = of_fold.pop("")
+        for rung, each in of_fold.items():
+            world.found.add(residual_name(target), rung, each)
+
+
+def _shuffled(world: _World, rows: np.ndarray) -> np.ndarray:
+    """What a probe of middle strength finds on labels that were dealt anew, [draw]."""
+    settings, l2 = world.config.evaluation, sorted(world.config.probes.l2)
+    sizes, labels = shuffled_within(world.table, draws=settings.shuffles, seed=settings.seed)
+    found = shuffled_predictions(rows, sizes, world.folds, l2[len(l2) // 2])
+    return excess_within(labels, found, world.problems)
+
+
+def _net_sites(config: ThoughtAnchorsConfig, sites: Sequence[str]) -> tuple[str, ...]:
+    return config.probes.net_sites or (sites[len(sites) // 2],)
+
+
+def _write(world: _World, excess: dict[str, np.ndarray]) -> None:
+    parts = list(_parts(world))
+    write_bytes(world.run.path / PROBES, parquet_bytes(pl.concat(parts)))
+    write_bytes(world.run.path / SHUFFLED, parquet_bytes(pl.DataFrame(excess)))
+    write_json(world.run.path / CHOSEN, world.found.chosen)
+
+
+def _parts(world: _World) -> Iterator[pl.DataFrame]:
+    for number, fold in enumerate(world.folds):
+        columns = [pl.Series(name, each[number]) for name, each in world.found.columns.items()]
+        yield held_rows(world.table, fold, number, world.config).with_columns(columns)
