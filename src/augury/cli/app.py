@@ -18,6 +18,7 @@ from augury.cli import (
     organism,
     probes,
     reading,
+    rollouts,
     run,
     state_transition,
     store,
@@ -42,6 +43,7 @@ app.command("plan-deferrals")(deferrals.command)
 app.command("doctor")(doctor.command)
 app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)
+app.command("rollouts")(rollouts.command)
 app.command("view")(view.command)
 app.add_typer(anchors.app, name="anchors")
 app.add_typer(organism.app, name="organism")

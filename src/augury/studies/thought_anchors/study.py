@@ -1,8 +1,8 @@
-"""Which sentences of a solution will matter, and what tells it without looking into a model?
+"""Which sentences of a solution will matter, and do states tell more of it than text and place?
 
 After "Thought Anchor Probes" (`docs/from-the-seeds.md`): sentences of solved maths problems, their
-importance from rollouts, and a ladder of predictors that see no hidden state, each problem scored
-by what was fitted without it. Five stages; each reads what the ones before it wrote.
+importance from rollouts, a ladder of predictors that see no hidden state, and probes beside it,
+each problem scored by what was fitted without it. Each stage reads what those before it wrote.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from augury.studies.thought_anchors import (
     checks,
     evaluation,
     figures,
+    own_rollouts,
     probes,
     report,
     scores,
@@ -55,16 +56,23 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     config=ThoughtAnchorsConfig,
     stages=(
         Stage(
+            "rollouts",
+            own_rollouts.make_own_rollouts,
+            config_parts("data"),
+            outputs=(own_rollouts.ABOUT,),
+        ),
+        Stage(
             "read",
             activations.read_solutions,
             _read_inputs,
+            after=("rollouts",),
             outputs=(activations.READING, activations.STORE, activations.VERTICAL),
         ),
         Stage(
             "sentences",
             sentences.make_sentences,
             _files_and("data", "labels", "folds", "evaluation"),
-            after=("read",),
+            after=("rollouts", "read"),
             outputs=(
                 sentences.TRACES,
                 sentences.SENTENCES,
