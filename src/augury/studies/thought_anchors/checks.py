@@ -24,7 +24,9 @@ from augury.studies.thought_anchors.evaluation import (
     tripwires_of,
 )
 from augury.studies.thought_anchors.gathering import gather_problems
+from augury.studies.thought_anchors.probes import PROBES
 from augury.studies.thought_anchors.reverify import verify_bundles
+from augury.studies.thought_anchors.scores import PREDICTIONS
 from augury.studies.thought_anchors.sentences import FACTS, SENTENCES, TRACES
 from augury.traces.align import place_spans
 from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
@@ -140,13 +142,16 @@ def verify(run: Run, config: ThoughtAnchorsConfig) -> Sequence[str]:
 
 
 def view(run: Run, config: ThoughtAnchorsConfig, names: Sequence[str]) -> TokenView:
-    """There are no tokens to colour without a model.
+    """There are no tokens to colour: probes of this study score sentences.
 
     Raises:
         UsageError: Always.
     """
     raise UsageError(
-        "view", found="a run without activations", expected="a run that read a model's states"
+        "view",
+        found="a study whose probes score sentences",
+        expected="a run of a study that scores tokens",
+        fix=f"look at its report, or read {PREDICTIONS} and {PROBES}",
     )
 
 

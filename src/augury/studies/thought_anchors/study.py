@@ -1,8 +1,8 @@
-"""Which sentences of a solution will matter, and what tells it without looking into a model?
+"""Which sentences of a solution will matter, and do states tell more of it than text and place?
 
 After "Thought Anchor Probes" (`docs/from-the-seeds.md`): sentences of solved maths problems, their
-importance from rollouts, and a ladder of predictors that see no hidden state, each problem scored
-by what was fitted without it. Six stages; each reads what the ones before it wrote.
+importance from rollouts, a ladder of predictors that see no hidden state, and probes beside it,
+each problem scored by what was fitted without it. Each stage reads what those before it wrote.
 """
 
 from __future__ import annotations
