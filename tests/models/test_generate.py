@@ -65,6 +65,33 @@ def test_the_trained_model_continues_the_same_in_any_batch(augury_data: Path) ->
     assert together != sample(loaded, prompts, settings=settings.model_copy(update={"seed": 8}))
 
 
+def test_a_prompt_that_stands_several_times_is_read_once_and_drawn_from_as_often(
+    tiny: Tiny, sequences: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = [ids.tolist() for ids in sequences for _ in range(3)]
+    keys = list(range(len(several)))
+    settings = Sampling(max_new_tokens=12, temperature=1.5)
+    read: list[int] = []
+    started = generate.Running
+
+    def counted(loaded: LoadedModel, prompts: list[list[int]]) -> generate.Running:
+        read.append(len(prompts))
+        return started(loaded, prompts)
+
+    monkeypatch.setattr(generate, "Running", counted)
+    for family in ("llama", "gemma2", "gpt2"):
+        loaded = tiny(family)
+        together = sample(loaded, several, settings=settings, keys=keys)
+        assert read.pop() == len(sequences) and not read
+        alone = [
+            sample(loaded, [prompt], settings=settings, keys=[key])[0]
+            for prompt, key in zip(several, keys, strict=True)
+        ]
+        read.clear()
+        assert together == alone
+        assert len({tuple(one.ids) for one in together}) > 2 * len(sequences)
+
+
 def test_dropping_finished_rows_changes_nothing(
     tiny: Tiny, sequences: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,10 +16,11 @@ from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.agreement import published_agreement, rollout_agreement
-from augury.studies.thought_anchors.checks import check_spans, failures, verify, verify_labels
+from augury.studies.thought_anchors.checks import check_spans, failures, verify
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CELLS, SUMMARY
 from augury.studies.thought_anchors.gathering import gather_problems
+from augury.studies.thought_anchors.label_check import verify_labels
 from augury.studies.thought_anchors.ladder import LADDER, Features, climb, sentence_features
 from augury.studies.thought_anchors.scores import PREDICTIONS, Fold, shuffled_excess
 from augury.studies.thought_anchors.sentences import FOLDS, PROBLEMS, SENTENCES
@@ -128,11 +129,11 @@ def test_changed_files_run_the_study_again(
     shutil.copytree(Path(done[1].data.path or ""), root)
     config = STUDY.read_config(None, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
-    for stage in ("read", "sentences"):
+    for stage in ("rollouts", "read", "sentences"):
         STUDY.execute(run, config, only=stage)
-    assert [planned.status for planned in STUDY.plan(run, config)[:2]] == ["done", "done"]
+    assert [planned.status for planned in STUDY.plan(run, config)[:3]] == ["done"] * 3
     change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
-    reading, planned = STUDY.plan(run, config)[:2]
+    _, reading, planned = STUDY.plan(run, config)[:3]
     assert reading.status == "done"
     assert planned.status == "to run" and "files.102" in planned.why
 
@@ -277,7 +278,7 @@ def test_every_config_of_the_study_loads() -> None:
         for split in ("correct", "incorrect")
         for size in ("pilot", "full")
     }
-    assert found.keys() >= settings.keys() | {"labels", "laptop", "stories260k"}
+    assert found.keys() >= settings.keys() | {"labels", "laptop", "organism", "stories260k"}
     for name, path in found.items():
         config = STUDY.read_config(path, [])
         assert config.activations == (name != "labels")

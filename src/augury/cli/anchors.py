@@ -56,7 +56,7 @@ def verify_labels(
     override: Annotated[list[str] | None, _OVERRIDE] = None,
 ) -> None:
     """Compare published importances with what they are made of: accuracies, counts, rollouts."""
-    from augury.studies.thought_anchors.checks import verify_labels as check
+    from augury.studies.thought_anchors.label_check import verify_labels as check
 
     for line in check(_data(config, override)):
         print(line)

@@ -20,6 +20,7 @@ from augury.cli import (
     probes,
     reading,
     report,
+    rollouts,
     run,
     state_transition,
     store,
@@ -45,6 +46,7 @@ app.command("plan-deferrals")(deferrals.command)
 app.command("doctor")(doctor.command)
 app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)
+app.command("rollouts")(rollouts.command)
 app.command("view")(view.command)
 app.command("gate")(gate.command)
 app.command("matrix")(report.matrix)

@@ -84,7 +84,7 @@ def sample(
     settings: Sampling,
     keys: Sequence[int] | None = None,
 ) -> list[Generation]:
-    """Continue every prompt.
+    """Continue every prompt. A prompt that stands several times in a batch is read once.
 
     Args:
         loaded: A model with its head.
@@ -175,7 +175,8 @@ class _Sampler:
             if fresh:
                 self._admit(fresh)
             if self.running is not None:
-                self.alive, _ = self._step(self.running, self.rows, self.alive)
+                logits = self.running.next_logits()
+                self.alive, _ = self._step(self.running, logits, self.rows, self.alive)
                 self._drop()
         return [
             Generation(ids, "stop" if ended else "length")
@@ -208,8 +209,14 @@ class _Sampler:
         rows = np.array(taken, dtype=np.int64)
         for row in taken:
             self.uniforms[row] = _uniforms(self.settings.seed, self.keys[row], int(self.limit[row]))
-        fresh = Running(self.loaded, [self.prompts[row] for row in taken])
-        alive, going = self._step(fresh, rows, np.ones(len(rows), dtype=bool))
+        places: dict[tuple[int, ...], int] = {}
+        copies = [places.setdefault(tuple(self.prompts[row]), len(places)) for row in taken]
+        fresh = Running(self.loaded, list(places))
+        logits = fresh.next_logits()
+        if len(places) < len(taken):
+            fresh.keep(np.array(copies))
+            logits = logits[copies]
+        alive, going = self._step(fresh, logits, rows, np.ones(len(rows), dtype=bool))
         if not going:
             return
         if self.running is None:
@@ -220,12 +227,12 @@ class _Sampler:
             self.alive = np.concatenate([self.alive, alive])
 
     def _step(
-        self, running: Running, rows: np.ndarray, alive: np.ndarray
+        self, running: Running, logits: torch.Tensor, rows: np.ndarray, alive: np.ndarray
     ) -> tuple[np.ndarray, bool]:
         """Draw one token for every row; which are still alive, and whether any is."""
         at = [min(len(self.new[row]), int(self.limit[row]) - 1) for row in rows.tolist()]
         uniforms = np.array([self.uniforms[r][k] for r, k in zip(rows.tolist(), at, strict=True)])
-        tokens = _draw(running.next_logits(), uniforms, self.settings)
+        tokens = _draw(logits, uniforms, self.settings)
         ended = alive & np.isin(tokens, self.stops)
         self.stopped[rows[ended]] = True
         left = alive & ~ended
@@ -241,8 +248,11 @@ class _Sampler:
         assert self.running is not None
         if not self.alive.any():
             self.running, self.rows = None, self.rows[:0]
+            self.uniforms.clear()
         elif self.alive.mean() < _DROP_BELOW:
             self.running.keep(np.flatnonzero(self.alive))
+            for row in self.rows[~self.alive].tolist():
+                del self.uniforms[row]
             self.rows = self.rows[self.alive]
             self.alive = np.ones(len(self.rows), dtype=bool)
 

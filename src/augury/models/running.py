@@ -69,7 +69,7 @@ class Running:
         self.mask = torch.cat([self.mask, torch.ones_like(self.ids)], dim=1)
 
     def keep(self, rows: np.ndarray) -> None:
-        """Drop every other sequence."""
+        """Drop every other sequence; one that is named several times is then there as often."""
         index = torch.from_numpy(rows).to(self.loaded.device)
         keep_rows(self.cache, index)
         self.ids, self.positions, self.mask = (

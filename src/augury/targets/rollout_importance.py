@@ -13,9 +13,9 @@ at the last sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -23,7 +23,7 @@ from jaxtyping import Float
 from augury.shapes import RowScores
 from augury.traces.sources.math_rollouts import Rollout
 
-__all__ = ["Recomputed", "Similarity", "from_rollouts", "prefix_cut"]
+__all__ = ["Recomputed", "Similarity", "from_rollouts", "prefix_cut", "recorded_similarity"]
 
 Similarity = Callable[[str, Sequence[str]], Float[np.ndarray, " rollout"]]
 """(sentence, others) -> cosine of the meaning of each of the others with it."""
@@ -78,20 +78,31 @@ def from_rollouts(
     return Recomputed(accuracy, resampling, 1 - np.array(distinct), different, counterfactual)
 
 
-def prefix_cut(rollout: Rollout, sentences: Sequence[str], index: int) -> Cut:
+def recorded_similarity(told: Sequence[Mapping[str, Any]]) -> Similarity:
+    """The similarity that `similarity.json` holds; a pair that it does not hold is nan."""
+    known = {(row["chunk"], other): v for row in told for other, v in row["similar"].items()}
+
+    def similar(sentence: str, others: Sequence[str]) -> np.ndarray:
+        return np.array([known.get((sentence, other), np.nan) for other in others])
+
+    return similar
+
+
+def prefix_cut(rollout: Rollout, sentences: Sequence[str], index: int, prompt: str = "") -> Cut:
     """Where the text that a rollout was continued from was cut.
 
     Args:
         rollout: Of sentence `index`.
         sentences: Of the problem, in order.
         index: From 0.
+        prompt: What the prefix begins with; where it does not, all up to `<think>` is left out.
 
     Returns:
         `right`: all sentences before this one stand in it, and no more; `everywhere`: earlier text
         that reads like the sentence was deleted with it; `elsewhere`: something else.
     """
     before = " ".join(sentences[:index])
-    prefix = rollout.prefix.split("<think>")[-1].split()
+    prefix = rollout.prefix.removeprefix(prompt.rstrip()).split("<think>")[-1].split()
     if prefix == before.split():
         return "right"
     everywhere = f"{before} {sentences[index]}".replace(sentences[index], "")

@@ -27,6 +27,7 @@ from augury.traces.sources.rollout_files import RolloutFiles
 __all__ = [
     "Agreement",
     "agreement_lines",
+    "merged",
     "published_agreement",
     "resampled_agreement",
     "rollout_agreement",
@@ -139,6 +140,7 @@ def rollout_agreement(
     problem: RolloutProblem,
     *,
     similar: Similarity | None = None,
+    threshold: float = 0.8,
     forced: RolloutFiles | None = None,
 ) -> list[Agreement]:
     """Compute importances of one problem from its rollouts and compare them.
@@ -147,6 +149,7 @@ def rollout_agreement(
         files: Its setting.
         problem: As read.
         similar: How alike two sentences are, for the counterfactual importance.
+        threshold: Sentences less alike than this mean different things.
         forced: The setting whose rollouts had to answer at once.
 
     Raises:
@@ -154,7 +157,7 @@ def rollout_agreement(
         DataError: A file of rollouts is malformed, or another sentence was removed.
     """
     rollouts = _rollouts(files, problem)
-    found = from_rollouts(rollouts, similar)
+    found = from_rollouts(rollouts, similar, threshold=threshold)
     columns = _columns(problem)
     rows = [
         _row("accuracy", "rollouts", columns[0] - found.accuracy),
@@ -170,11 +173,35 @@ def rollout_agreement(
         again = from_rollouts(_rollouts(forced, problem)).resampling
         rows.append(_row("forced importance", "forced rollouts", columns[5] - again))
     texts = [chunk.text for chunk in problem.chunks]
-    cuts = [prefix_cut(r, texts, n) for n, each in enumerate(rollouts) for r in each if r.prefix]
+    cuts = [
+        prefix_cut(r, texts, n, problem.prompt)
+        for n, each in enumerate(rollouts)
+        for r in each
+        if r.prefix
+    ]
     why = ", ".join(f"{cuts.count(c)} cut {c}" for c in ("everywhere", "elsewhere") if c in cuts)
     right = cuts.count("right")
     rows.append(Agreement("prefix of the rollouts", "text before it", len(cuts), right, 0.0, why))
     return rows
+
+
+def merged(rows: Sequence[Agreement]) -> list[Agreement]:
+    """The same comparisons over several problems as one row each."""
+    found: dict[tuple[str, str], Agreement] = {}
+    for row in rows:
+        before = found.get((row.value, row.how))
+        if before is None:
+            found[row.value, row.how] = row
+            continue
+        found[row.value, row.how] = Agreement(
+            row.value,
+            row.how,
+            before.compared + row.compared,
+            before.agreeing + row.agreeing,
+            max(before.largest, row.largest),
+            "; ".join(dict.fromkeys(why for why in (before.why, row.why) if why)),
+        )
+    return list(found.values())
 
 
 def agreement_lines(rows: Sequence[Agreement]) -> list[str]:

@@ -8,20 +8,13 @@ from dataclasses import replace
 
 import polars as pl
 
-from augury.errors import CheckFailed, MissingInput, UsageError
+from augury.errors import CheckFailed, UsageError
 from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.tripwires import Tripwire
 from augury.models.load import ModelConfig, load_tokenizer
 from augury.report.token_view import TokenView
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.activations import examine_reader
-from augury.studies.thought_anchors.agreement import (
-    Agreement,
-    agreement_lines,
-    published_agreement,
-    resampled_agreement,
-    rollout_agreement,
-)
 from augury.studies.thought_anchors.config import DataConfig, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import (
     SUMMARY,
@@ -35,7 +28,6 @@ from augury.studies.thought_anchors.reverify import verify_bundles
 from augury.studies.thought_anchors.sentences import FACTS, SENTENCES, TRACES
 from augury.traces.align import place_spans
 from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
-from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles
 from augury.traces.table import read_traces
 from augury.traces.tokens import tokenise
 from augury.traces.trace import Trace
@@ -48,7 +40,6 @@ __all__ = [
     "misplaced",
     "tripwires",
     "verify",
-    "verify_labels",
     "view",
 ]
 
@@ -82,33 +73,6 @@ def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
     if faults:
         raise CheckFailed("spans", found="; ".join(faults), expected="every sentence at its place")
     return [*lines, f"all sentences of {len(gathered.problems)} problems stand at their places"]
-
-
-def verify_labels(config: DataConfig) -> list[str]:
-    """Compare published importances with what they are made of; lines of a table.
-
-    Raises:
-        CheckFailed: A value differs, and nothing known explains it.
-    """
-    files, gathered = config.files(), gather_problems(config)
-    rows = published_agreement(gathered.problems)
-    rows += resampled_agreement(files, gathered.problems)
-    with_rollouts = 0
-    for problem in gathered.problems:
-        try:
-            rows += rollout_agreement(files, problem, forced=_forced(files))
-        except MissingInput:
-            continue
-        with_rollouts += 1
-    lines = agreement_lines(rows)
-    lines.append(f"{with_rollouts} of {len(gathered.problems)} problems have rollouts of their own")
-    wrong = [row for row in rows if _is_wrong(row)]
-    if wrong:
-        found = "; ".join(
-            f"{row.value} ({row.how}): {row.compared - row.agreeing}" for row in wrong
-        )
-        raise CheckFailed("labels", found="\n".join([found, *lines]), expected="no difference")
-    return lines
 
 
 def examine(config: ThoughtAnchorsConfig) -> Sequence[str]:
@@ -193,20 +157,3 @@ def _tiling(problem: RolloutProblem, trace: Trace) -> list[str]:
         for number, (span, chunk) in enumerate(zip(trace.spans, problem.chunks, strict=True))
         if (read := trace.text[span.start : span.end]).split() != chunk.text.split()
     ]
-
-
-def _forced(files: RolloutFiles) -> RolloutFiles | None:
-    """The setting whose rollouts had to answer at once, where it lies beside this one."""
-    if not isinstance(files, FolderRollouts):
-        return None
-    setting = replace(files.setting, split=f"{files.setting.split}_forced_answer")
-    beside = FolderRollouts(files.root, setting)
-    try:
-        beside.problem_ids()
-    except MissingInput:
-        return None
-    return beside
-
-
-def _is_wrong(row: Agreement) -> bool:
-    return row.agreeing < row.compared and not row.why

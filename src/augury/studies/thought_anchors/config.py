@@ -12,6 +12,7 @@ from augury.config import Config
 from augury.errors import UsageError
 from augury.evaluate.deferral import Objective
 from augury.models.load import ModelConfig
+from augury.rollouts.config import RolloutsConfig
 from augury.runs.paths import expand
 from augury.studies.reading import ReadingJob
 from augury.studies.texts import TraceConfig
@@ -71,6 +72,14 @@ class DataConfig(Config):
     limit: int | None = Field(default=None, ge=1)
     """Only the first so many, by id."""
 
+    rollouts: RolloutsConfig | None = None
+    """How they are made, where the study makes its own: the stage `rollouts` writes what is missing
+    of them below `path`, and `model` and `split` follow from it."""
+
+    encoder: str = ""
+    """What `augury anchors verify-labels` compares resampled sentences by, at a cosine of 0.8: a
+    sentence encoder, as a folder or a hub id. Rollouts that augury made say it themselves."""
+
     on_fault: Literal["skip", "stop"] = "skip"
     """What a problem does that cannot be read: be left out and listed, or end the run."""
 
@@ -80,6 +89,8 @@ class DataConfig(Config):
             raise ValueError("source 'folder' needs a path")
         if self.source == "hub" and not self.revision:
             raise ValueError("source 'hub' needs a revision")
+        if self.source == "hub" and self.rollouts is not None:
+            raise ValueError("own rollouts are made in a folder: set source to folder")
         return self
 
     def files(self) -> RolloutFiles:
@@ -89,7 +100,8 @@ class DataConfig(Config):
             ConfigError: A name is no folder's, or the revision is no commit.
             MissingInput: A variable in the path is not set.
         """
-        setting = Setting(self.model, self.split)
+        own = self.rollouts.setting if self.rollouts else None
+        setting = own or Setting(self.model, self.split)
         if self.source == "hub":
             return HubRollouts(setting, self.revision)
         return FolderRollouts(Path(expand(str(self.path), "data.path")), setting)

@@ -2,7 +2,7 @@
 
 After "Thought Anchor Probes" (`docs/from-the-seeds.md`): sentences of solved maths problems, their
 importance from rollouts, and a ladder of predictors that see no hidden state, each problem scored
-by what was fitted without it. Five stages; each reads what the ones before it wrote.
+by what was fitted without it. Six stages; each reads what the ones before it wrote.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from augury.studies.thought_anchors import (
     checks,
     evaluation,
     figures,
+    own_rollouts,
     probes,
     report,
     scores,
@@ -56,9 +57,16 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     config=ThoughtAnchorsConfig,
     stages=(
         Stage(
+            "rollouts",
+            own_rollouts.make_own_rollouts,
+            config_parts("data"),
+            outputs=(own_rollouts.ABOUT,),
+        ),
+        Stage(
             "read",
             activations.read_solutions,
             _read_inputs,
+            after=("rollouts",),
             outputs=(
                 activations.READING,
                 activations.TOKENS,
@@ -70,7 +78,7 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
             "sentences",
             sentences.make_sentences,
             _files_and("data", "labels", "folds", "evaluation"),
-            after=("read",),
+            after=("rollouts", "read"),
             outputs=(
                 sentences.TRACES,
                 sentences.SENTENCES,

@@ -65,6 +65,9 @@ class LabelledChunk:
     overdetermined: float
     """1 - distinct sentences / rollouts, in [0, 1]."""
 
+    truth: tuple[str, ...] = ()
+    """What is known of it where the text was made from a known truth, e.g. `noticed slip`."""
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutProblem:
@@ -286,6 +289,7 @@ def _chunk(row: object, number: int, where: str) -> LabelledChunk:
         },
         different=_number(record, "different_trajectories_fraction", place, share=True),
         overdetermined=_number(record, "overdeterminedness", place, share=True),
+        truth=tuple(map(str, take(record, "truth", list, place))) if "truth" in record else (),
     )
 
 

@@ -1,0 +1,1 @@
+"""Resampled solutions: every sentence of a solution written anew, many times, by any model."""
