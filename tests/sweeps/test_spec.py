@@ -154,6 +154,8 @@ def test_a_shipped_sweep_is_found_by_its_name_and_a_file_comes_first(
     assert read_spec(sweep_file(Path("organism"))).study == "backtracking-lag"
     (tmp_path / "organism").write_text("study: toy\n")
     assert read_spec(sweep_file(Path("organism"))).study == "toy"
+    (tmp_path / "mine").mkdir()
+    assert sweep_file(Path("mine")) == Path("mine/sweep.yaml")
     with pytest.raises(MissingInput):
         read_spec(sweep_file(Path("../sweeps/organism")))
 

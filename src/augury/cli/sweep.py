@@ -16,10 +16,8 @@ __all__ = ["app"]
 app = typer.Typer(help="Many configs of one study.", no_args_is_help=True)
 
 File = Annotated[
-    Path, typer.Argument(help="YAML file of the sweep (study, config, axes), or a shipped one.")
-]
-To = Annotated[
-    Path | None, typer.Option("--to", help="Folder of the sweep. Default: sweeps/NAME-OF-FILE.")
+    Path,
+    typer.Argument(help="YAML file of a sweep, a shipped one by its name, or the folder of one."),
 ]
 Folder = Annotated[Path, typer.Argument(help="Folder of the sweep.")]
 
@@ -27,19 +25,17 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the sweep.")]
 @app.command("plan")
 def plan(
     file: File,
-    to: To = None,
     estimate: Annotated[
         bool, typer.Option(help="Let the model read a few texts to see how fast it is.")
     ] = True,
 ) -> None:
     """Say how many distinct configs there are, what they share, and what they will cost."""
-    _plan(file, _folder(file, to), estimate=estimate)
+    _plan(file, _folder(file), estimate=estimate)
 
 
 @app.command("run")
 def run(
     file: File,
-    to: To = None,
     retries: Annotated[
         int, typer.Option(min=0, help="Tries after a failure of the machine, not of the config.")
     ] = 1,
@@ -68,11 +64,11 @@ def run(
     from augury.sweeps.work import here
     from augury.sweeps.write_up import leaderboard_lines, raise_if_left, status_lines, write_tables
 
-    folder = _folder(file, to)
+    folder = _folder(file)
     if dry_run:
         _plan(file, folder, estimate=True)
         return
-    will_resume(f"augury sweep run {file} --to {folder.path}")
+    will_resume(f"augury sweep run {file}")
     file = sweep_file(file)
     resolver = Resolver(read_spec(file), file.parent)
     orders = Orders(retries, max_configs, continue_on_error)
@@ -113,10 +109,11 @@ def _opened(path: Path) -> tuple[SweepFolder, Resolver]:
     return folder, folder.resolver()
 
 
-def _folder(file: Path, to: Path | None) -> SweepFolder:
+def _folder(file: Path) -> SweepFolder:
+    """Where the sweep of a file is; the folder of a sweep stands for its own file."""
     from augury.sweeps.folder import SweepFolder
 
-    return SweepFolder(to or Path("sweeps") / file.stem)
+    return SweepFolder(file if file.is_dir() else Path("sweeps") / file.stem)
 
 
 def _plan(file: Path, folder: SweepFolder, *, estimate: bool) -> None:

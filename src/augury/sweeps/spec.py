@@ -114,7 +114,9 @@ class SweepSpec(Axes):
 
 
 def sweep_file(named: Path) -> Path:
-    """The file that is meant: the one of that path, else the shipped sweep of that name."""
+    """The file that is meant: of that path, in that folder, or the shipped sweep of that name."""
+    if named.is_dir():
+        return named / "sweep.yaml"
     shipped = configs_folder() / "sweeps" / f"{named.name}.yaml"
     return shipped if len(named.parts) == 1 and not named.exists() and shipped.is_file() else named
 
