@@ -60,12 +60,13 @@ def grid_beyond(
         DataError: Outcomes of other units or sites, or no draw.
     """
     if draws.ndim != 3 or not len(draws) or draws.shape[1:] != changes.shape:
-        found = f"shapes {changes.shape} and {draws.shape}"
-        raise DataError("changes", found=found, expected="[unit, site] and [draw, unit, site]")
+        shapes = f"shapes {changes.shape} and {draws.shape}"
+        raise DataError("changes", found=shapes, expected="[unit, site] and [draw, unit, site]")
     found = paired_effects(changes, groups, seed=seed)
     random = draws.mean(axis=1)
     together = np.abs(np.vstack([found.mean, random]))
-    scale = np.sqrt((together**2).mean(axis=0))
+    # The median: an effect far beyond its draws must not widen what it is measured in.
+    scale = np.median(together, axis=0)
     z = together / np.where(scale > 0, scale, 1)
     # What nothing moves, neither the edit nor a draw, stands at 0 and is reached by every draw.
     as_far = z[1:].max(axis=1)[:, None] >= z[0] * (1 - 1e-12)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -71,25 +71,40 @@ class NextTokens:
     Args:
         loaded: A model with its head.
         texts: Token ids of each text.
+        apart_from: Ids that are taken out of every distribution: an edit that is meant to make the
+            model say them takes probability from all else, and that is its effect, no cost.
+        batch_tokens: Most tokens read at once, padding included.
     """
 
     def __init__(
-        self, loaded: LoadedModel, texts: Sequence[np.ndarray], *, batch_tokens: int = 16384
+        self,
+        loaded: LoadedModel,
+        texts: Sequence[np.ndarray],
+        *,
+        apart_from: Iterable[int] = (),
+        batch_tokens: int = 16384,
     ) -> None:
         batches = plan_batches([len(ids) for ids in texts], batch_tokens)
         self._batches = [
             Deciding(loaded, [texts[i] for i in batch], np.array(batch)) for batch in batches
         ]
-        self._clean = [batch.log_probs()[0] for batch in self._batches]
+        self._spared = sorted(set(apart_from))
+        self._clean = [self._rest(batch, ()) for batch in self._batches]
         self._count = len(texts)
 
     def divergence(self, edits: Sequence[Edit]) -> float:
         """Mean KL(clean || edited) of the next token, in nats."""
         total = 0.0
         for batch, before in zip(self._batches, self._clean, strict=True):
-            after, _ = batch.log_probs(edits)
+            after = self._rest(batch, edits)
             total += float((before.exp() * (before - after)).sum())
         return total / self._count
+
+    def _rest(self, batch: Deciding, edits: Sequence[Edit]) -> torch.Tensor:
+        log_p, _ = batch.log_probs(edits)
+        kept = torch.ones(log_p.shape[1], dtype=torch.bool, device=log_p.device)
+        kept[self._spared] = False
+        return torch.log_softmax(log_p[:, kept], dim=1)
 
 
 def _padded(options: Sequence[Sequence[Sequence[int]]], texts: int) -> np.ndarray:

@@ -125,4 +125,5 @@ def agreement(left: Contrasts, right: Contrasts) -> Agreement:
 
 def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
-    return np.einsum("...h,...h->...", left, right) / np.where(length > 0, length, 1)
+    products = np.einsum("...h,...h->...", left, right)
+    return np.asarray(products / np.where(length > 0, length, 1))

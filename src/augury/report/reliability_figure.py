@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from augury.evaluate.records import CellResult
 from augury.evaluate.reliability import ReliabilityBin
 from augury.report.figure_data import Line, Lines, Panels
-from augury.report.scales import SIGN_CONVENTION, Axis, open_scale, unit_scale
+from augury.report.scales import SIGN_CONVENTION, Axis, Scale, open_scale
 
 __all__ = ["reliability_figure", "reliability_panels"]
 
@@ -37,7 +38,6 @@ def reliability_figure(cells: Sequence[CellResult]) -> Panels | None:
         f"Stated and observed shares on test: {known[0].label} at {known[0].site}",
         named,
         caption=f"{meaning} {SIGN_CONVENTION}",
-        whole=False,
     )
 
 
@@ -46,7 +46,7 @@ def reliability_panels(
     named: Mapping[str, Sequence[ReliabilityBin]],
     *,
     caption: str = _MEANING.format(who="was stated", what="right"),
-    whole: bool = True,
+    shares: Scale | None = None,
 ) -> Panels:
     """One panel per name: stated and observed shares of its bins, on one axis of bins.
 
@@ -54,7 +54,7 @@ def reliability_panels(
         title: First line.
         named: Bins of each panel, lowest first.
         caption: Under the figure.
-        whole: Whether all scales go from 0 to 1; else each follows its own shares.
+        shares: One scale for all panels; without it each follows its own shares.
 
     Raises:
         DataError: No name.
@@ -63,14 +63,17 @@ def reliability_panels(
     ticks = range(1, most + 1)
     axis = Axis("bin of rows, rising", tuple(map(float, ticks)), tuple(map(str, ticks)))
     return Panels(
-        title, caption, tuple(_panel(name, bins, axis, whole) for name, bins in named.items())
+        title, caption, tuple(_panel(name, bins, axis, shares) for name, bins in named.items())
     )
 
 
-def _panel(name: str, bins: Sequence[ReliabilityBin], axis: Axis, whole: bool) -> Lines:
+def _panel(name: str, bins: Sequence[ReliabilityBin], axis: Axis, shares: Scale | None) -> Lines:
     stated, observed = [each.stated for each in bins], [each.observed for each in bins]
-    label = f"share of positives, {name.replace(' ', '')}"
-    scale = unit_scale(label) if whole else open_scale(label, [*stated, *observed], low=0.0)
+    if shares is None:
+        label = f"share of positives, {name.replace(' ', '')}"
+        scale = open_scale(label, [*stated, *observed], low=0.0)
+    else:
+        scale = replace(shares, name=f"{shares.name}, {name}")
     return Lines(
         name,
         "",

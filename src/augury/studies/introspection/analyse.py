@@ -14,10 +14,10 @@ from augury.studies.introspection.analysis_report import (
     verdict_lines,
 )
 from augury.studies.introspection.analysis_tables import write_tables
-from augury.studies.introspection.answers import Answer
 from augury.studies.introspection.collected import Collected
 from augury.studies.introspection.findings import OpenModel, find
 from augury.studies.introspection.questions import read_questions
+from augury.studies.introspection.verdicts import Answer
 
 __all__ = ["ANSWERS", "analyse"]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from augury.report.figure_data import Cell, Figure, Heatmap, Line, Lines, Panels
 from augury.report.reliability_figure import reliability_panels
-from augury.report.scales import Axis, Scale, open_scale, site_axis
-from augury.studies.introspection.answers import answer_transfer, chosen_transfer
+from augury.report.scales import Axis, Scale, open_scale, site_axis, unit_scale
 from augury.studies.introspection.directions import Source, TransferResult
 from augury.studies.introspection.findings import Findings
 from augury.studies.introspection.patching import Patching
 from augury.studies.introspection.records import ProbeResult
 from augury.studies.introspection.similarity import Likeness
 from augury.studies.introspection.steering import Steering
+from augury.studies.introspection.verdicts import answer_transfer, chosen_transfer
 
 __all__ = ["Drawn", "analysis_figures"]
 
@@ -77,7 +77,11 @@ def analysis_figures(found: Findings, alpha: float) -> Iterator[Drawn]:
             "reliability",
             "fine-tuning",
             "Stated self-confidence beside the share of right answers",
-            reliability_panels("Stated self-confidence and right answers", bins),
+            reliability_panels(
+                "Stated self-confidence and right answers",
+                bins,
+                shares=unit_scale("share that was right"),
+            ),
         )
 
 
@@ -96,7 +100,7 @@ def _layers(model: str, target: str, own: Sequence[ProbeResult]) -> Panels:
         f"Where is {target} readable? {model}",
         "Rank correlation on test of ridge probes, one per site; a panel for each pass that was "
         "read, a line for each token. Heavy: the token that validation chose, with its 95 % "
-        "interval over questions. Dashed: predictors that see no state. Dotted, with its range: "
+        "interval over questions. Dashed: predictors that see no state. Dotted, with 95 %: "
         "probes that learned shuffled values.",
         tuple(parts),
     )
@@ -141,7 +145,7 @@ def _matrix(found: Sequence[TransferResult], alpha: float) -> Heatmap:
         "minus the entropy of the answer (mcq) or the stated confidence (self, other).",
         open_scale("rank correlation", values, low=0.0),
         _names("states and certainty of", [_name(source) for source in sources]),
-        _names("direction of", [_name(source) for source in reversed(sources)]),
+        _names("direction of", ["/".join(source) for source in reversed(sources)]),
         tuple(rows),
         "carries over: beyond chance, random directions and the surface",
     )
@@ -210,10 +214,7 @@ def _steering(model: str, found: Steering) -> Panels:
     for kind in ("added", "erased"):
         effects = [one.added if kind == "added" else one.erased for one in found.sites]
         own = tuple(None if effect is None else effect.effect for effect in effects)
-        band = tuple(
-            None if effect is None or effect.low is None else (effect.low, effect.high)
-            for effect in effects
-        )
+        band = tuple(None if effect is None else effect.interval for effect in effects)
         lines = [Line("direction", own, band, "best")]
         for family in ("random", "orthogonal"):
             ends = tuple(None if e is None else getattr(e, family) for e in effects)
@@ -254,9 +255,7 @@ def _doses(model: str, found: Steering, site: str) -> Lines:
 
 def _patching(model: str, found: Patching) -> Lines:
     sites = [one.site for one in found.sites]
-    band = tuple(
-        None if one.low is None or one.high is None else (one.low, one.high) for one in found.sites
-    )
+    band = tuple(one.interval for one in found.sites)
     ends = tuple(one.random for one in found.sites)
     lines = [
         Line("patch less control", tuple(one.effect for one in found.sites), band, "best"),
@@ -268,7 +267,7 @@ def _patching(model: str, found: Patching) -> Lines:
     return Lines(
         f"Patching the state at the confidence position: {model}",
         f"Mean change of the expected confidence of {found.pairs} questions with low confidence "
-        "that get, at one site, the state of another question with the same symbols. Heavy: what a "
+        "that get, at one site, the state of another question. Heavy: what a "
         "sure donor does beyond an unsure one, with its 95 % interval. Dotted, with 95 % of the "
         "draws: random changes of the state of the same length.",
         part.scale,
@@ -293,6 +292,7 @@ def _name(source: Source) -> str:
 
 
 def _pair(left: Source, right: Source) -> str:
-    if left[0] == right[0]:
-        return f"{left[0]}\n{left[1]}\u2013{right[1]}"
-    return f"{left[1]}\n{left[0]}\u2013{right[0]}"
+    same, one, other = (
+        (left[0], left[1], right[1]) if left[0] == right[0] else (left[1], left[0], right[0])
+    )
+    return f"{same}:\n{one}\n{other}"

@@ -10,7 +10,9 @@ from augury.report.figures import save
 from augury.report.tables import CellValue
 from augury.studies.introspection.analysis_config import AnalysisConfig
 from augury.studies.introspection.analysis_figures import analysis_figures
-from augury.studies.introspection.answers import (
+from augury.studies.introspection.findings import Findings
+from augury.studies.introspection.questions import TARGETS, Questions
+from augury.studies.introspection.verdicts import (
     Answer,
     answer_causal,
     answer_fine_tuning,
@@ -21,8 +23,6 @@ from augury.studies.introspection.answers import (
     chosen_probe,
     chosen_transfer,
 )
-from augury.studies.introspection.findings import Findings
-from augury.studies.introspection.questions import TARGETS, Questions
 
 __all__ = ["QUESTIONS", "analysis_sections", "answers_of", "verdict_lines"]
 

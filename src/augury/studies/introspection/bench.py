@@ -67,9 +67,9 @@ class ConfidenceBench:
         collected, at = questions.collected, questions.keep[self.rows]
         prompts = collected.prompt_ids(model, CONFIDENCE)
         ends = collected.position_index(CONFIDENCE, _POSITION)
-        self.symbols = [collected.option_ids(CONFIDENCE)[i] for i in at]
+        options = collected.option_ids(CONFIDENCE)
         texts = [np.array(prompts[i][: ends[i] + 1]) for i in at]
-        self._bench = OptionBench(loaded, texts, self.symbols)
+        self._bench = OptionBench(loaded, texts, [options[i] for i in at])
         self._midpoints = np.array(collected.midpoints)
         self._control = _Controls(questions, model, loaded, self.rows[:_CONTROLS])
         self.clean = self.ask()
@@ -78,10 +78,6 @@ class ConfidenceBench:
     def states(self, site: str) -> Float[np.ndarray, "row hidden"]:
         """States of all questions at the confidence position."""
         return self._questions.states(self.model, CONFIDENCE, site, _POSITION)
-
-    def alike(self, one: int, other: int) -> bool:
-        """Whether two units have the same symbols for the same confidence."""
-        return self.symbols[one] == self.symbols[other]
 
     def ask(self, edits: Sequence[Edit] = ()) -> Asked:
         """What every unit states under edits at the confidence position."""
@@ -133,7 +129,15 @@ class _Controls:
             loaded, [np.array(prompts[i][: ends[i] + 1]) for i in at], [symbols[i] for i in at]
         )
         stops = collected.position_index("mcq", "question_end")
-        self._elsewhere = NextTokens(loaded, [np.array(prompts[i][: stops[i] + 1]) for i in at])
+        spared = {
+            number
+            for of_question in collected.option_ids(CONFIDENCE)
+            for ids in of_question
+            for number in ids
+        }
+        self._elsewhere = NextTokens(
+            loaded, [np.array(prompts[i][: stops[i] + 1]) for i in at], apart_from=spared
+        )
         self._right = self._answered([])
 
     def gates(self, edits: Sequence[Edit], config: CausalConfig) -> tuple[Gate, ...]:

@@ -18,7 +18,7 @@ from augury.studies.introspection.analysis_config import AnalysisConfig
 from augury.studies.introspection.bench import CONFIDENCE, ConfidenceBench
 from augury.studies.introspection.patching import PatchedSite, Patching, patch_sites
 from augury.studies.introspection.questions import Questions
-from augury.studies.introspection.records import ProbeResult
+from augury.studies.introspection.records import Ends, ProbeResult
 from augury.studies.introspection.steering import SteeredSite, Steering, steer_sites
 
 __all__ = ["CausalResult", "SiteConclusion", "intervene"]
@@ -119,7 +119,7 @@ def _patching(found: PatchedSite | None, why: str, alpha: float) -> Arm:
     if found is None:
         return Arm("patching", "unclear", why or "nothing was patched here")
     told = (
-        f"{found.effect:+.1f} points{_range(found.low, found.high)} beyond the control donor, "
+        f"{found.effect:+.1f} points{_range(found.interval)} beyond the control donor, "
         f"{found.share:.0%} of the gap; p {_p(found.p_zero)}, as far as random ones "
         f"{found.p_random:.3f}"
     )
@@ -135,7 +135,7 @@ def _adding(found: SteeredSite, alpha: float) -> Arm:
         failed = [gate for dose in found.curve for gate in dose.gates if "FAILED" in gate]
         return Arm("adding", "breaks", f"no dose passes the gates ({failed[0]})")
     told = (
-        f"{effect.effect:+.1f} points{_range(effect.low, effect.high)} at dose {found.dose:g}; "
+        f"{effect.effect:+.1f} points{_range(effect.interval)} at dose {found.dose:g}; "
         f"p {_p(effect.p_zero)}, as far as random {effect.p_random:.3f}, as state-like "
         f"{effect.p_orthogonal:.3f}"
     )
@@ -146,7 +146,7 @@ def _adding(found: SteeredSite, alpha: float) -> Arm:
 def _erasing(found: SteeredSite, alpha: float) -> Arm:
     effect = found.erased
     told = (
-        f"{effect.effect:+.1f} points{_range(effect.low, effect.high)}; p {_p(effect.p_zero)}, as "
+        f"{effect.effect:+.1f} points{_range(effect.interval)}; p {_p(effect.p_zero)}, as "
         f"far as random {effect.p_random:.3f}, as state-like {effect.p_orthogonal:.3f}"
     )
     if not found.erased_passed:
@@ -166,8 +166,8 @@ def _sure(alpha: float, *ps: float | None) -> bool:
     return all(p is not None and p <= alpha for p in ps)
 
 
-def _range(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f" [{low:+.1f}, {high:+.1f}]"
+def _range(ends: Ends | None) -> str:
+    return "" if ends is None else f" [{ends[0]:+.1f}, {ends[1]:+.1f}]"
 
 
 def _p(value: float | None) -> str:

@@ -110,9 +110,11 @@ def read_findings(folder: Path) -> Findings:
             json.loads((folder / f"{name}.json").read_bytes())["found"]
         )
 
+    transfers, agreements = part("directions", Transfers)
     return Findings(
         part("probes", list[ProbeResult]),
-        *part("directions", Transfers),
+        transfers,
+        agreements,
         part("self_other", list[SelfOther]),
         part("likeness", list[Likeness]),
         part("calibration", Calibration),

@@ -2,8 +2,9 @@
 
 Every question with low confidence gets, at one site and the confidence position, the state of
 another question: of one with high confidence (the patch), and of another one with low confidence
-(the control: what any foreign state does). Donors have the same symbols for the same confidence,
-else a state near the output would carry a symbol and not a confidence.
+(the control: what any foreign state does). Where symbols change their meaning from question to
+question, a donor's symbol means nothing here: what the patch does beyond the control is done by a
+confidence that is not yet a symbol, and near the output nothing of it may be left.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import numpy as np
 
 from augury.causal.draws import random_directions
 from augury.causal.edits import patch
-from augury.causal.gates import share_gate
+from augury.causal.gates import Gate, share_gate
 from augury.causal.grid_beyond import GridBeyond, grid_beyond
 from augury.runs.progress import track
 from augury.studies.introspection.analysis_config import AnalysisConfig
 from augury.studies.introspection.bench import ConfidenceBench
 from augury.studies.introspection.questions import FEWEST_ON_OPTIONS
+from augury.studies.introspection.records import Ends, held
 
 __all__ = ["PatchedSite", "Patching", "patch_sites"]
 
@@ -38,16 +40,15 @@ class PatchedSite:
     """Mean change with the state of another question of low confidence."""
     effect: float
     """The first less the second."""
-    low: float | None
-    high: float | None
-    """Ends of its 95 % interval, questions resampled."""
+    interval: Ends | None
+    """Of the effect, questions resampled."""
     share: float
     """Of the gap between donor and recipient that the patch closes, less that of the control."""
     p_zero: float | None
     """That patch and control do alike, corrected for all sites."""
     p_random: float
     """Against random changes of the state of the same length, corrected for all sites."""
-    random: tuple[float, float]
+    random: Ends
     """2.5 and 97.5 % points of the effects of these."""
     gate: str
     passed: bool
@@ -77,7 +78,7 @@ def patch_sites(bench: ConfidenceBench, sites: Sequence[str], config: AnalysisCo
     """Patch at every site; nothing is fitted, so all units count."""
     pairs = _pair(bench, config)
     if len(pairs.recipient) < _FEWEST:
-        why = f"{len(pairs.recipient)} pairs with the same symbols, at least {_FEWEST} needed"
+        why = f"{len(pairs.recipient)} pairs of questions, at least {_FEWEST} needed"
         return Patching((), len(pairs.recipient), why)
     shape = (len(pairs.recipient), len(sites))
     patched, control = np.zeros(shape), np.zeros(shape)
@@ -120,17 +121,16 @@ def _told(
     changes: tuple[np.ndarray, np.ndarray],
     effect: GridBeyond,
     gap: float,
-    gate: object,
+    gate: Gate,
 ) -> PatchedSite:
-    held, p = effect.intervals[number], float(effect.p_zero[number])
+    p = float(effect.p_zero[number])
     low, high = np.quantile(effect.draws[:, number], [0.025, 0.975])
     return PatchedSite(
         site,
         float(changes[0][:, number].mean()),
         float(changes[1][:, number].mean()),
         float(effect.effect[number]),
-        held.low if held else None,
-        held.high if held else None,
+        held(effect.intervals[number]),
         float(effect.effect[number]) / gap if gap > 0 else 0.0,
         p if np.isfinite(p) else None,
         float(effect.p_draws[number]),
@@ -141,22 +141,15 @@ def _told(
 
 
 def _pair(bench: ConfidenceBench, config: AnalysisConfig) -> _Pairs:
-    """Low questions with a donor and a control each, drawn among units with the same symbols."""
-    stated = bench.clean.confidence
-    order = np.argsort(stated, kind="stable")
+    """Low questions with a donor and a control each, drawn at random."""
+    order = np.argsort(bench.clean.confidence, kind="stable")
     count = max(1, int(config.share * len(order)))
     low, high = order[:count], order[-count:]
     rng = np.random.default_rng([config.seed, 4])
-    found = []
-    for recipient in low:
-        same = [
-            np.array([u for u in pool if u != recipient and bench.alike(u, recipient)])
-            for pool in (high, low)
-        ]
-        if all(map(len, same)):
-            found.append((recipient, *(rng.choice(pool) for pool in same)))
-    columns = np.array(found, dtype=np.int64).reshape(-1, 3)
-    return _Pairs(columns[:, 0], columns[:, 1], columns[:, 2])
+    donor = rng.permutation(high)
+    # Another of the low ones: everyone's neighbour in a random circle.
+    circle = rng.permutation(low)
+    return _Pairs(circle, donor, np.roll(circle, 1))
 
 
 def _replaced(states: np.ndarray, at: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -178,12 +178,13 @@ def _result(
         baselines=leads(result.baselines),
         p=result.p,
         p_corrected=result.p_corrected,
-        shuffled=(
-            float(fitted.shuffled.min()),
-            float(fitted.shuffled.mean()),
-            float(fitted.shuffled.max()),
-        ),
+        shuffled=_spread(fitted.shuffled),
         strength=fitted.strength,
         verdict=result.verdict,
         why=result.why,
     )
+
+
+def _spread(values: np.ndarray) -> tuple[float, float, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(values.mean()), float(high)

@@ -67,7 +67,7 @@ class Questions:
 
     def states(self, model: str, pass_: str, site: str, position: str) -> np.ndarray:
         """float32 [row, hidden]."""
-        return self.collected.states(model, pass_, site, position)[self.keep]
+        return np.asarray(self.collected.states(model, pass_, site, position)[self.keep])
 
     def targets(self, model: str) -> dict[str, RowScores]:
         """The targets of the passes that were collected, whose answers lie on the options."""

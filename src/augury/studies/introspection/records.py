@@ -74,7 +74,7 @@ class ProbeResult:
     p_corrected: float | None
     """Corrected for all places and targets."""
     shuffled: tuple[float, float, float]
-    """Lowest, mean and highest rank correlation of probes that learned shuffled values."""
+    """2.5 % point, mean and 97.5 % point of probes that learned shuffled values."""
     strength: float
     """Ridge strength that validation chose."""
     verdict: str

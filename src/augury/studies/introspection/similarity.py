@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -40,12 +41,9 @@ def likenesses(questions: Questions, config: AnalysisConfig) -> list[Likeness]:
         return []
     found = questions.collected
     sources = [(model, pass_) for model in found.models for pass_ in found.passes]
-    pairs = [
-        (left, right)
-        for number, left in enumerate(sources)
-        for right in sources[number + 1 :]
-        if (left[0] == right[0]) != (left[1] == right[1])
-    ]
+    both = list(combinations(sources, 2))
+    pairs = [pair for pair in both if pair[0][0] == pair[1][0]]
+    pairs += [pair for pair in both if pair[0][1] == pair[1][1]]
     # Gram matrices are as large as the square of the questions.
     order = np.random.default_rng(config.seed).permutation(len(questions))
     at = np.sort(order[:_MOST_ROWS])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from augury.runs.progress import track
 from augury.studies.introspection.analysis_config import AnalysisConfig
 from augury.studies.introspection.bench import CONFIDENCE, Asked, ConfidenceBench
 from augury.studies.introspection.questions import Questions
+from augury.studies.introspection.records import Ends, held
 
 __all__ = ["Dose", "SteeredSite", "Steering", "steer_sites"]
 
@@ -43,17 +45,16 @@ class Effect:
     """One kind of edit at one site, beside its draws."""
 
     effect: float
-    low: float | None
-    high: float | None
+    interval: Ends | None
     p_zero: float | None
     """Corrected for all sites."""
     p_random: float
     """Against random directions, corrected for all sites."""
     p_orthogonal: float
     """Against directions at right angles that vary as states do, corrected for all sites."""
-    random: tuple[float, float]
+    random: Ends
     """2.5 and 97.5 % points of the effects of random directions."""
-    orthogonal: tuple[float, float]
+    orthogonal: Ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class _Run:
         tried = [min(self._config.causal.doses) if dose is None else dose for dose in doses]
         added = self._tested(
             [
-                (lambda vector, d=direction, x=dose: d.adding(vector, x))
+                partial(direction.adding, dose=dose)
                 for direction, dose in zip(self._directions, tried, strict=True)
             ],
             "adding",
@@ -232,11 +233,10 @@ class _Run:
 
 
 def _effect(random: GridBeyond, orthogonal: GridBeyond, site: int) -> Effect:
-    held, p = random.intervals[site], float(random.p_zero[site])
+    p = float(random.p_zero[site])
     return Effect(
         float(random.effect[site]),
-        held.low if held else None,
-        held.high if held else None,
+        held(random.intervals[site]),
         p if np.isfinite(p) else None,
         float(random.p_draws[site]),
         float(orthogonal.p_draws[site]),
