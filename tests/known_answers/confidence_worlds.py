@@ -42,8 +42,8 @@ def confident_model(*, uses_the_flag: bool) -> LoadedModel:
     loaded = planted_model()
     head = loaded.model.lm_head.weight
     with torch.no_grad():
-        head[WAIT, CONSTANT], head[JUNK, CONSTANT] = 2.0, 2.6
-        head[WAIT, OUT] = 1.5
+        head[WAIT, CONSTANT], head[JUNK, CONSTANT] = 2.0, 2.2
+        head[WAIT, OUT] = 1.0
         # The last word says the answer, without doubt, so that no small edit turns it over.
         for word in FILLERS:
             head[ANSWERS[word % len(ANSWERS)], word] = 0.5

@@ -1,0 +1,351 @@
+"""Step `collect`: ask every question in every pass of every model; read states, check, tabulate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import xxhash
+
+from augury.activations.estimate import Estimate, estimate, stored_bytes
+from augury.activations.extract import extract, packs
+from augury.activations.plan import ReadingPlan
+from augury.activations.reading import Reading
+from augury.activations.spans import planned_spans
+from augury.errors import CheckFailed, DataError
+from augury.models.doctor import DoctorReport, examine
+from augury.models.load import LoadedModel, ModelConfig, load_model
+from augury.models.twins import adapter_moves_states, base_of
+from augury.runs.atomic import write_json
+from augury.runs.folder import Run
+from augury.runs.paths import expand
+from augury.runs.progress import say
+from augury.studies.introspection.answers import read_answers, record_answers
+from augury.studies.introspection.collection import (
+    Collection,
+    answers_path,
+    items_path,
+    prompts_paths,
+    rows_at,
+    store_path,
+)
+from augury.studies.introspection.config import LETTERS, IntrospectionConfig, PassName
+from augury.studies.introspection.gather import Gathered, gather
+from augury.studies.introspection.head_check import check_head
+from augury.studies.introspection.items import make_items
+from augury.studies.introspection.prompts import AskedPrompt, Symbols, ask, symbols_of
+from augury.studies.reading import sample_of
+from augury.traces.sealed import write_sealed
+from augury.traces.table import write_traces
+from augury.traces.tokens import TokenisedTrace, write_tokenised
+
+__all__ = ["COLLECTED", "SYMBOLS", "collect", "cost", "examine_passes", "head_lines"]
+
+COLLECTED = "data/collected.json"
+SYMBOLS = "data/symbols.json"
+_EXAMINED = 24
+
+
+@dataclass(frozen=True)
+class _Job:
+    """All that is asked, before any forward pass."""
+
+    config: IntrospectionConfig
+    gathered: Gathered
+    loaded: LoadedModel
+    symbols: Symbols
+    prompts: Mapping[PassName, list[AskedPrompt]]
+    readings: Mapping[PassName, Reading]
+
+    def options(self, pass_: PassName) -> list[list[list[int]]]:
+        """Token ids of each option of each question."""
+        return [self.symbols.of(prompt.symbols) for prompt in self.prompts[pass_]]
+
+
+def collect(run: Run, config: IntrospectionConfig) -> dict[str, object]:
+    """Collect, or go on where an interrupted run stopped; what is finished is kept.
+
+    Raises:
+        CheckFailed: States are not what the model computes, or (with `gate.refuse`) a pass has too
+            little probability on its symbols.
+    """
+    job = _prepared(config)
+    warnings = _warnings(config)
+    for line in (*warnings, *job.gathered.repairs, *_size(job)):
+        say(line)
+    _write_inputs(run, job)
+    _examine(run, job)
+    told: dict[str, dict[str, object]] = {}
+    for model in config.models:
+        with _as(model, job.loaded) as asked:
+            for pass_ in config.passes:
+                told[f"{model} {pass_}"] = _collect_pass(run, job, asked, model, pass_)
+    facts = {
+        "questions": len(job.gathered.questions),
+        "groups": len({question.group for question in job.gathered.questions}),
+        "left_out": [f"{name}: {why}" for name, why in job.gathered.left_out],
+        "repairs": list(job.gathered.repairs),
+        "warnings": warnings,
+        "sites": list(job.readings[config.passes[0]].plan.sites),
+        "collected": told,
+    }
+    write_json(run.path / COLLECTED, facts)
+    return {name: facts[name] for name in ("questions", "groups", "warnings", "collected")}
+
+
+def cost(config: IntrospectionConfig) -> Estimate:
+    """What collecting will cost: states, and the answers, which are read once more."""
+    job = _prepared(config)
+    found = [estimate(job.loaded, job.readings[pass_]) for pass_ in config.passes]
+    times = len(config.models)
+    return Estimate(
+        rows=times * sum(each.rows for each in found),
+        sites=found[0].sites,
+        tokens=2 * times * sum(each.tokens for each in found),
+        bytes=times * sum(each.bytes for each in found),
+        flops=2 * times * sum(each.flops for each in found),
+        seconds=2 * times * sum(each.seconds for each in found),
+        tried=sum(each.tried for each in found),
+    )
+
+
+def examine_passes(config: IntrospectionConfig) -> Sequence[str]:
+    """Run the doctor on a few prompts of every pass, without starting a run.
+
+    Raises:
+        CheckFailed: A check failed; the message names it.
+    """
+    limit = min(_EXAMINED, config.questions.limit or _EXAMINED)
+    few = config.questions.model_copy(update={"limit": limit})
+    job = _prepared(config.model_copy(update={"questions": few}))
+    lines = []
+    for name, report in _reports(job).items():
+        report.raise_if_failed()
+        lines += [f"{name}: {line}" for line in report.lines()]
+    return lines
+
+
+def _prepared(config: IntrospectionConfig) -> _Job:
+    gathered = gather(config)
+    loaded = load_model(_model_of(config))
+    symbols = symbols_of(config, loaded.tokenizer)
+    plan = config.states.plan(loaded.depth)
+    every = {
+        pass_: ask(gathered.questions, pass_, config, loaded.tokenizer) for pass_ in config.passes
+    }
+    gathered, prompts = _fitting(gathered, every, loaded.context)
+    readings: dict[PassName, Reading] = {}
+    for pass_ in config.passes:
+        parts = [prompt.tokens for prompt in prompts[pass_]]
+        readings[pass_] = Reading.of(parts, plan, _spans(prompts[pass_], parts, plan))
+    return _Job(config, gathered, loaded, symbols, prompts, readings)
+
+
+def _fitting(
+    gathered: Gathered, prompts: Mapping[PassName, list[AskedPrompt]], context: int
+) -> tuple[Gathered, dict[PassName, list[AskedPrompt]]]:
+    """Leave out the questions of which some prompt is longer than the model's context."""
+    longest = [
+        max(len(prompt.tokens) for prompt in row) for row in zip(*prompts.values(), strict=True)
+    ]
+    kept = [row for row, length in enumerate(longest) if length <= context]
+    left = [
+        (gathered.questions[row].id, f"a prompt of {length} tokens, the context is {context}")
+        for row, length in enumerate(longest)
+        if length > context
+    ]
+    if not kept:
+        raise DataError("questions", found=left[0][1], expected="prompts that the model can read")
+    asked = replace(
+        gathered,
+        questions=tuple(gathered.questions[row] for row in kept),
+        left_out=(*gathered.left_out, *left),
+    )
+    return asked, {pass_: [of[row] for row in kept] for pass_, of in prompts.items()}
+
+
+def _size(job: _Job) -> list[str]:
+    rows = sum(len(of.token) for reading in job.readings.values() for of in reading.rows)
+    size = sum(stored_bytes(job.loaded, reading) for reading in job.readings.values())
+    tokens = sum(len(prompt.tokens) for of in job.prompts.values() for prompt in of)
+    models = len(job.config.models)
+    return [
+        f"{len(job.gathered.questions)} questions, {len(job.prompts)} passes, {models} model(s): "
+        f"{models * tokens:,} tokens, {models * rows:,} rows of "
+        f"{len(job.readings[job.config.passes[0]].plan.sites)} sites, {models * size / 1e9:.3f} GB "
+        "(augury estimate --study introspection says how long it takes)"
+    ]
+
+
+def _warnings(config: IntrospectionConfig) -> list[str]:
+    shared = sorted(set(LETTERS) & set(config.confidence.symbols))
+    if not shared or not set(config.passes) & {"self", "other"}:
+        return []
+    return [
+        f"warning: {', '.join(shared)} stand for answers and for confidence: what a letter gets as "
+        "confidence may be what it gets as an answer"
+    ]
+
+
+def _write_inputs(run: Run, job: _Job) -> None:
+    write_json(run.path / SYMBOLS, {name: list(ids) for name, ids in job.symbols.ids.items()})
+    for pass_, prompts in job.prompts.items():
+        traces, tokens = prompts_paths(run, pass_)
+        write_traces(traces, [prompt.trace for prompt in prompts])
+        write_tokenised(tokens, [prompt.tokens for prompt in prompts])
+
+
+def _examine(run: Run, job: _Job) -> None:
+    for name, report in _reports(job).items():
+        write_json(run.path / "data" / f"doctor-{name}.json", [asdict(c) for c in report.checks])
+        for line in report.lines():
+            say(f"{name}: {line}")
+        report.raise_if_failed()
+
+
+def _reports(job: _Job) -> dict[str, DoctorReport]:
+    """The doctor on a sample of the prompts of the last pass, for each model."""
+    pass_ = job.config.passes[-1]
+    reading = job.readings[pass_]
+    texts = {prompt.trace.id: prompt.trace for prompt in job.prompts[pass_]}
+    sample = sample_of(reading.traces)
+    traces = [texts[part.trace_id] for part in sample]
+    packed = packs(job.loaded, reading.plan)
+    reports = {}
+    for model in job.config.models:
+        with _as(model, job.loaded) as asked:
+            reports[model] = examine(asked, sample, reading.plan, packed=packed, texts=traces)
+    if "adapter" in reports and job.config.only == "both":
+        ids = [part.ids for part in sample]
+        moves = adapter_moves_states(job.loaded, ids, reading.plan.sites, packed=packed)
+        reports["adapter"] = DoctorReport((*reports["adapter"].checks, moves))
+    return reports
+
+
+@contextmanager
+def _as(model: str, loaded: LoadedModel) -> Iterator[LoadedModel]:
+    """The model of this name: the loaded one, or the base below its adapter."""
+    if model == "base" and loaded.config.adapter is not None:
+        with base_of(loaded) as base:
+            yield base
+    else:
+        yield loaded
+
+
+def _collect_pass(
+    run: Run, job: _Job, asked: LoadedModel, model: str, pass_: PassName
+) -> dict[str, object]:
+    config, prompts, reading = job.config, job.prompts[pass_], job.readings[pass_]
+    store = extract(
+        asked,
+        reading.traces,
+        reading.plan,
+        store_path(run, model, pass_),
+        spans=_spans(prompts, reading.traces, reading.plan),
+        facts={"pass": pass_},
+    )
+    options = job.options(pass_)
+    answers = record_answers(
+        asked,
+        [prompt.tokens.ids.tolist() for prompt in prompts],
+        options,
+        answers_path(run, model, pass_),
+        batch_tokens=config.states.batch_tokens,
+        what=f"asking {model}, {pass_}",
+    )
+    final = [prompt.positions[-1] for prompt in prompts]
+    head = check_head(asked, store, rows_at(store, np.array(final)), options, answers)
+    say(f"{model} {pass_}: {head.line()}")
+    items = make_items(
+        job.gathered.questions,
+        prompts,
+        answers,
+        pass_,
+        _identity(asked, model, config),
+        config,
+        lambda ids: asked.tokenizer.decode(
+            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        ),
+    )
+    write_sealed(items_path(run, model, pass_), items)
+    gated = _gate(items, model, pass_, config)
+    return {
+        "head_rows": head.rows,
+        "head_worst": head.worst,
+        "head_bound": head.bound,
+        "gated": gated,
+        "option_mass": float(items["option_mass"].mean()),  # type: ignore[arg-type]
+        "store_rows": store.n_rows,
+    }
+
+
+def _spans(
+    prompts: Sequence[AskedPrompt], parts: Sequence[TokenisedTrace], plan: ReadingPlan
+) -> list[np.ndarray] | None:
+    traces = {prompt.trace.id: prompt.trace for prompt in prompts}
+    return planned_spans(traces, parts, plan)
+
+
+def _gate(items: pl.DataFrame, model: str, pass_: str, config: IntrospectionConfig) -> int:
+    gated = int(items["gated"].sum())
+    if gated:
+        told = (
+            f"{model} {pass_}: the symbols hold less than {config.gate.least_mass:g} of the "
+            f"probability in {gated} of {len(items)} questions"
+        )
+        say(f"warning: {told}")
+        if config.gate.refuse and 2 * gated > len(items):
+            raise CheckFailed(
+                f"{model} {pass_}",
+                found=told.partition(": ")[2],
+                expected="answers that the model would give",
+                fix="ask in the model's own format, or set gate.refuse=false to collect anyway",
+            )
+    return gated
+
+
+def _identity(asked: LoadedModel, model: str, config: IntrospectionConfig) -> dict[str, str]:
+    adapter = config.model.adapter if model == "adapter" else None
+    return {
+        "model_name": config.model.name,
+        "checkpoint_id": adapter or asked.identity["revision"] or asked.identity["weights"],
+        "weights_hash": asked.identity["weights"],
+        "adapter_hash": asked.identity["adapter"],
+        "dataset_revision": _revision(config),
+    }
+
+
+def _revision(config: IntrospectionConfig) -> str:
+    if config.questions.path is None:
+        return f"organism, seed {config.questions.seed}"
+    path = Path(expand(config.questions.path, "questions.path"))
+    return xxhash.xxh3_128_hexdigest(path.read_bytes())
+
+
+def head_lines(run: Run, config: IntrospectionConfig) -> list[str]:
+    """Apply the head to every stored state again, and compare with the recorded answers.
+
+    Raises:
+        CheckFailed: A row differs by more than rounding.
+    """
+    collection = Collection(run)
+    loaded = load_model(_model_of(config))
+    lines = []
+    for model in config.models:
+        with _as(model, loaded) as asked:
+            for pass_ in config.passes:
+                store = collection.store(model, pass_)
+                rows = rows_at(store, collection.position_index(pass_, "final"))
+                answers = read_answers(answers_path(run, model, pass_))
+                head = check_head(asked, store, rows, collection.option_ids(pass_), answers)
+                lines.append(f"{model} {pass_}: {head.line()}")
+    return lines
+
+
+def _model_of(config: IntrospectionConfig) -> ModelConfig:
+    named = config.named_model
+    return named.model_copy(update={"adapter": None}) if config.only == "base" else named
