@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from augury.report.blocks import Block, Bullets, Callout, FigureRef, Paragraph, Section, Table
-from augury.report.figures import save
 from augury.report.tables import CellValue
 from augury.studies.introspection.analysis_config import AnalysisConfig
 from augury.studies.introspection.analysis_figures import analysis_figures
@@ -80,19 +78,10 @@ def _is_headline(answer: Answer) -> bool:
 
 
 def analysis_sections(
-    found: Findings, questions: Questions, config: AnalysisConfig, folder: Path
+    found: Findings, questions: Questions, config: AnalysisConfig
 ) -> list[Section]:
-    """Save the figures, and make the sections.
-
-    Args:
-        found: What was found.
-        questions: For the counts.
-        config: How.
-        folder: Of the run; figures go into `figures` in it.
-    """
+    """A section for every question that could be asked, and one of limits; figures are saved."""
     drawn = list(analysis_figures(found, config.alpha))
-    for one in drawn:
-        save(one.figure, folder / "figures", one.name)
     answers = answers_of(found, config.alpha)
     sections = [_limits(found, questions)]
     for question, asked in QUESTIONS.items():
@@ -288,7 +277,7 @@ def _limits(found: Findings, questions: Questions) -> Section:
         "entropy and margin: that these are readable there is arithmetic."
     )
     return Section(
-        "What this can and cannot show",
+        "What the analyses can and cannot show",
         [Callout("caution", "Limits", tuple(lines)), Bullets(_MEANINGS)],
     )
 

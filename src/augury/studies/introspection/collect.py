@@ -43,7 +43,7 @@ from augury.traces.sealed import write_sealed
 from augury.traces.table import write_traces
 from augury.traces.tokens import TokenisedTrace, write_tokenised
 
-__all__ = ["COLLECTED", "SYMBOLS", "collect", "cost", "examine_passes", "head_lines"]
+__all__ = ["COLLECTED", "SYMBOLS", "as_named", "collect", "cost", "examine_passes", "head_lines"]
 
 COLLECTED = "data/collected.json"
 SYMBOLS = "data/symbols.json"
@@ -81,7 +81,7 @@ def collect(run: Run, config: IntrospectionConfig) -> dict[str, object]:
     _examine(run, job)
     told: dict[str, dict[str, object]] = {}
     for model in config.models:
-        with _as(model, job.loaded) as asked:
+        with as_named(model, job.loaded) as asked:
             for pass_ in config.passes:
                 told[f"{model} {pass_}"] = _collect_pass(run, job, asked, model, pass_)
     facts = {
@@ -217,7 +217,7 @@ def _reports(job: _Job) -> dict[str, DoctorReport]:
     packed = packs(job.loaded, reading.plan)
     reports = {}
     for model in job.config.models:
-        with _as(model, job.loaded) as asked:
+        with as_named(model, job.loaded) as asked:
             reports[model] = examine(asked, sample, reading.plan, packed=packed, texts=traces)
     if "adapter" in reports and job.config.only == "both":
         ids = [part.ids for part in sample]
@@ -227,7 +227,7 @@ def _reports(job: _Job) -> dict[str, DoctorReport]:
 
 
 @contextmanager
-def _as(model: str, loaded: LoadedModel) -> Iterator[LoadedModel]:
+def as_named(model: str, loaded: LoadedModel) -> Iterator[LoadedModel]:
     """The model of this name: the loaded one, or the base below its adapter."""
     if model == "base" and loaded.config.adapter is not None:
         with base_of(loaded) as base:
@@ -336,7 +336,7 @@ def head_lines(run: Run, config: IntrospectionConfig) -> list[str]:
     loaded = load_model(_model_of(config))
     lines = []
     for model in config.models:
-        with _as(model, loaded) as asked:
+        with as_named(model, loaded) as asked:
             for pass_ in config.passes:
                 store = collection.store(model, pass_)
                 rows = rows_at(store, collection.position_index(pass_, "final"))
