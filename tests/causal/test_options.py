@@ -74,14 +74,14 @@ def _draws(count: int, sites: int, units: int = 30) -> np.ndarray:
 def test_an_effect_has_to_beat_the_best_site_of_every_draw() -> None:
     """At one site of many, a large draw somewhere is no rarity."""
     hits = single = 0
-    for _ in range(200):
+    for _ in range(120):
         drawn = _draws(40, 12)
         p = grid_beyond(drawn[0], drawn[1:], np.arange(30)).p_draws
         hits += p.min() <= 0.05
         alone = [grid_beyond(drawn[0, :, [s]].T, drawn[1:, :, [s]], np.arange(30)) for s in (0, 1)]
         single += any(one.p_draws[0] <= 0.05 for one in alone)
-    assert hits <= 20
-    assert single >= 8
+    assert hits <= 13
+    assert single >= 4
 
 
 def test_a_large_effect_is_found_whatever_the_spread_of_its_site() -> None:

@@ -28,6 +28,7 @@ class World:
     signals: Mapping[Where, tuple[tuple[np.ndarray, np.ndarray], ...]] = field(default_factory=dict)
     seed: int = 0
     sites: tuple[str, ...] = SITES
+    midpoints: tuple[float, ...] = (2.5, 7.5, 15.0, 30.0, 50.0, 70.0, 85.0, 95.0)
     positions: tuple[str, ...] = POSITIONS
 
     @property

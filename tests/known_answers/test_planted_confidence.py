@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.known_answers.confidence_worlds import ConfidentWorld, confident_model
 from tests.known_answers.question_worlds import (
@@ -29,6 +30,7 @@ from augury.studies.introspection.records import ProbeResult
 from augury.studies.introspection.self_other import self_and_other
 from augury.studies.introspection.similarity import likenesses
 from augury.studies.introspection.verdicts import (
+    answer_causal,
     answer_layers,
     answer_self,
     answer_surface,
@@ -99,14 +101,14 @@ def test_correctness_is_explained_by_the_entropy_that_it_comes_from(
 def test_null_states_are_called_readable_no_more_often_than_they_should_be() -> None:
     quick = QUICK.model_copy(update={"draws": 100, "permutations": 200, "shuffles": 1})
     called = 0
-    for seed in range(30):
+    for seed in range(24):
         of = truth(150, seed=seed)
         world = _world(of, {}, seed=seed)
         world.sites, world.positions = ("resid.0", "resid.1"), ("final",)
         found = probe_grid(read_questions(world), quick)
         assert not any(one.verdict == INSUFFICIENT for one in found)
         called += any((one.p_corrected or 1) <= 0.05 for one in found)
-    assert called <= 5
+    assert called <= 4
 
 
 def test_a_direction_that_two_passes_share_carries_over_and_others_do_not() -> None:
@@ -192,6 +194,34 @@ def test_a_pass_whose_answers_are_none_is_left_out() -> None:
     assert self_and_other(questions, QUICK) == []
 
 
+def test_a_model_that_likes_a_letter_is_not_taken_for_a_sure_one() -> None:
+    """Scales rise or fall; it says the last letter, and every state knows which way they go."""
+    of = truth(400)
+    falls = of.rng.random(400) < 0.5
+    likes = np.where(falls, -2.0, 2.0)
+    signal = standard(likes)
+    wheres: list[Where] = [SELF, ("base", "other", "resid.1", "final")]
+    world = _world(of, {where: ((signal, axis(3)),) for where in wheres}, self_=likes)
+    world.midpoints = (10.0, 90.0)
+    scale = pl.Series("symbols", np.where(falls, "TS", "ST"))
+    tables = dict(world.tables)
+    for name in ("self", "other"):
+        tables["base", name] = tables["base", name].with_columns(scale)
+    stated = tables["base", "self"]["self_confidence"] + of.rng.normal(0, 0.5, 400)
+    tables["base", "self"] = tables["base", "self"].with_columns(stated.alias("self_confidence"))
+    world.tables = tables
+    questions = read_questions(world)
+    chosen = chosen_probe(probe_grid(questions, QUICK), "base", "self_confidence")
+    assert chosen is not None and chosen.place.site == "resid.1"
+    assert answer_layers(chosen, 0.05).answer == "readable"
+    assert "no sure lead over symbols" in answer_surface(chosen).why
+    left = questions.beyond_symbols("base", "self")
+    assert abs(np.corrcoef(left, likes)[0, 1]) < 0.1
+    found, _ = transfer_grid(questions, QUICK, position="final")
+    home = chosen_transfer(found, ("base", "self"), ("base", "self"))
+    assert home is not None and home.verdict == "not predictive"
+
+
 CAUSAL = QUICK.model_copy(
     update={
         "causal": CausalConfig(sites=("resid.1", "resid.2"), doses=(0.1, 0.2), draws=40, most=120)
@@ -204,13 +234,14 @@ def _intervened(*, uses_the_flag: bool) -> CausalResult:
     questions = read_questions(ConfidentWorld(loaded))
     probes = probe_grid(questions, CAUSAL)
     found = intervene(questions, "base", loaded, probes, CAUSAL)
-    assert found is not None and found.chosen == "resid.2"
+    assert found is not None
     return found
 
 
 def test_a_direction_by_which_confidence_is_made_is_causal() -> None:
     found = _intervened(uses_the_flag=True)
     assert [one.verdict for one in found.conclusions] == ["readable and causal"] * 2
+    assert answer_causal(found).answer == "readable and causal"
     patched = found.patching.sites[0]
     assert patched.share > 0.8 and abs(patched.control) < 0.2 * patched.patched
     first = found.steering.sites[0]
@@ -227,6 +258,7 @@ def test_a_direction_that_nothing_reads_is_readable_and_not_causal() -> None:
     assert verdicts["resid.1"].verdict == "readable, not shown causal"
     assert verdicts["resid.2"].verdict == "readable and causal"
     assert found.patching.sites[0].share < 0.1
+    assert found.chosen == "resid.2"
 
 
 def test_a_model_that_does_not_state_what_was_collected_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from augury.report.figure_data import Cell, Figure, Heatmap, Line, Lines, Panels
 from augury.report.reliability_figure import reliability_panels
@@ -17,6 +18,12 @@ from augury.studies.introspection.steering import Steering
 from augury.studies.introspection.verdicts import answer_transfer, chosen_transfer
 
 __all__ = ["Drawn", "analysis_figures"]
+
+
+_FAMILIES: dict[str, tuple[str, Literal["floor", "baseline"]]] = {
+    "random": ("random", "floor"),
+    "orthogonal": ("as states vary", "baseline"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,16 +226,16 @@ def _steering(model: str, found: Steering) -> Panels:
         for family in ("random", "orthogonal"):
             ends = tuple(None if e is None else getattr(e, family) for e in effects)
             middle = tuple(None if pair is None else sum(pair) / 2 for pair in ends)
-            name = "random" if family == "random" else "as states vary"
-            lines.append(Line(name, middle, ends, "floor"))
+            name, role = _FAMILIES[family]
+            lines.append(Line(name, middle, ends, role))
         parts.append(_points(kind, sites, lines))
     return Panels(
         f"Steering the stated self-confidence: {model}",
         f"Mean change of the expected confidence over {found.questions} test questions, edited at "
         "the confidence position alone. Added: the direction at the dose that validation chose. "
-        "Erased: states set along it to where those of low confidence lie. Dotted, with 95 % of "
-        "the draws: random directions of the same length, and mixtures of states at right angles "
-        "to the direction. At the last block the head reads the state itself.",
+        "Erased: states set along it to where those of low confidence lie. Dotted and dashed, with "
+        "95 % of the draws: random directions of the same length, and mixtures of states at right "
+        "angles to the direction. At the last block the head reads the state itself.",
         tuple(parts),
     )
 
@@ -248,7 +255,7 @@ def _doses(model: str, found: Steering, site: str) -> Lines:
         "Dose in mean norms of the site's states, above 0 towards high confidence; mean over "
         f"{found.questions} test questions.{told}",
         open_scale("change of expected confidence (points)", values),
-        Axis("dose", doses, tuple(f"{dose:+g}".replace("-", "\u2212") for dose in doses)),
+        Axis("dose", doses, tuple(_signed(dose) for dose in doses)),
         (Line("direction", values, role="best"),),
     )
 
@@ -281,6 +288,10 @@ def _points(name: str, sites: Sequence[str], lines: Sequence[Line]) -> Lines:
     ends = [end for line in lines for pair in line.band if pair is not None for end in pair]
     scale = open_scale(f"{name}: change of confidence (points)", [*values, *ends, 0.0])
     return Lines(name, "", scale, site_axis(sites), tuple(lines))
+
+
+def _signed(dose: float) -> str:
+    return f"{dose:+g}".replace("-", "\u2212") if dose else "0"
 
 
 def _names(label: str, names: Sequence[str]) -> Axis:

@@ -88,20 +88,18 @@ def analysis_sections(
         own = [one for one in answers if one.question == question]
         if not own:
             continue
-        blocks: list[Block] = [_answers(own), *_notes(question)]
+        blocks: list[Block] = [Paragraph(_NOTES[question]), *_answers(question, own)]
         blocks += [FigureRef(one.name, one.alt) for one in drawn if one.section == question]
-        blocks += _tables(question, found)
+        blocks += _tables(question, found, config.alpha)
         sections.append(Section(asked, blocks))
     return sections
 
 
-def _answers(own: Sequence[Answer]) -> Table:
-    return Table(
-        ("of", "answer", "evidence"),
-        tuple((one.about, one.answer, one.why) for one in own),
-        caption="Places are chosen on validation, numbers are on test; intervals are 95 % over "
-        "questions, p values pay for every place that was looked at.",
-    )
+def _answers(question: str, own: Sequence[Answer]) -> list[Block]:
+    """Each answer with its evidence, where no table has it."""
+    if question == "transfer":
+        return []
+    return [Callout("verdict", "Answers", tuple(f"{a.about}: {a.answer}. {a.why}." for a in own))]
 
 
 _NOTES = {
@@ -110,10 +108,12 @@ _NOTES = {
     "is a linear function of its AUROC.",
     "surface": "`surface`: lengths, word rarity, negation, ambiguity and the kind of question. "
     "`words`: TF-IDF of the question. `own entropy`, for correctness: the model's own answer "
-    "distribution.",
+    "distribution. `symbols`, for confidences: what each letter stands for in this question, which "
+    "is what a model states by that likes a letter and knows nothing.",
     "transfer": "A direction is the difference of mean states of the surest and the least sure "
     "quarter of the training questions, as it is or in whitened coordinates, or a ridge "
-    "regression. Cosines: of halves of the questions that share none, beside the ceiling that "
+    "regression; what symbols tell of a stated confidence is taken out first. Cosines: of halves "
+    "of the questions that share none, beside the ceiling that "
     "the directions' own repeatability sets.",
     "self": "Partial rank correlations over all questions; nothing is fitted. A question that "
     "looks hard to anybody lowers both confidences, so only what goes beyond the confidence in "
@@ -126,23 +126,18 @@ _NOTES = {
 }
 
 
-def _notes(question: str) -> list[Block]:
-    return [Paragraph(_NOTES[question])]
-
-
-def _tables(question: str, found: Findings) -> list[Block]:
-    makers = {
-        "layers": _emergence,
-        "transfer": _cosines,
-        "self": _partial,
-        "causal": _sites,
-        "fine-tuning": _calibration,
+def _tables(question: str, found: Findings, alpha: float) -> list[Block]:
+    made: dict[str, list[Table]] = {
+        "layers": [_emergence(found, alpha)],
+        "transfer": [_transfers(found, alpha), _cosines(found)],
+        "self": [_partial(found)],
+        "causal": [_sites(found)],
+        "fine-tuning": [_calibration(found)],
     }
-    table = makers[question](found) if question in makers else None
-    return [table] if table is not None and table.rows else []
+    return [table for table in made.get(question, []) if table.rows]
 
 
-def _emergence(found: Findings) -> Table:
+def _emergence(found: Findings, alpha: float) -> Table:
     rows: list[tuple[CellValue, ...]] = []
     for key in dict.fromkeys(
         (o.place.model, o.place.pass_, o.place.position, o.target) for o in found.probes
@@ -152,7 +147,7 @@ def _emergence(found: Findings) -> Table:
             for o in found.probes
             if (o.place.model, o.place.pass_, o.place.position, o.target) == key
         ]
-        sure = [o for o in own if o.p_corrected is not None and o.p_corrected <= 0.05]
+        sure = [o for o in own if o.p_corrected is not None and o.p_corrected <= alpha]
         if not sure:
             continue
         best = max(own, key=lambda one: one.validation)
@@ -171,9 +166,9 @@ def _emergence(found: Findings) -> Table:
     return Table(
         columns,
         tuple(rows),
-        caption="Where a signal comes up: the first site with a corrected p of at most 0.05; the "
-        "first that reaches nine tenths of the best on validation; the best, and its rank "
-        "correlation on test. What is readable nowhere is left out.",
+        caption="Where a signal comes up: the first site with a corrected p of at most "
+        f"{alpha:g}; the first that reaches nine tenths of the best on validation; the best, and "
+        "its rank correlation on test. What is readable nowhere is left out.",
     )
 
 
@@ -217,12 +212,62 @@ def _partial(found: Findings) -> Table:
 
 
 def _sites(found: Findings) -> Table:
-    rows = tuple(
-        (result.model, one.site, one.readable, one.verdict, one.why)
-        for result in found.causal
-        for one in result.conclusions
+    rows: list[tuple[CellValue, ...]] = []
+    for result in found.causal:
+        patched = {one.site: one for one in result.patching.sites}
+        steered = {one.site: one for one in result.steering.sites}
+        for one in result.conclusions:
+            patch, steer = patched.get(one.site), steered[one.site]
+            told: list[CellValue] = [result.model, one.site, one.readable]
+            told += [patch.effect, _largest(patch.p_zero, patch.p_random)] if patch else [None] * 2
+            for effect in (steer.added, steer.erased):
+                told += (
+                    [effect.effect, _largest(effect.p_zero, effect.p_random, effect.p_orthogonal)]
+                    if effect
+                    else [None, None]
+                )
+            rows.append((*told, one.verdict))
+    columns = ("model", "site", "readable", "patch", "p", "add", "p ", "erase", "p  ", "verdict")
+    return Table(
+        columns,
+        tuple(rows),
+        caption="Changes of the expected confidence in points. p: the largest of those "
+        "against zero and against random and state-like draws, each corrected for all sites.",
     )
-    return Table(("model", "site", "readable", "verdict", "evidence"), rows)
+
+
+def _largest(*ps: float | None) -> float | None:
+    return None if None in ps else max(p for p in ps if p is not None)
+
+
+def _transfers(found: Findings, alpha: float) -> Table:
+    rows: list[tuple[CellValue, ...]] = []
+    for pair in dict.fromkeys((one.source, one.target) for one in found.transfers):
+        one = chosen_transfer(found.transfers, *pair)
+        if one is None or one.source == one.target:
+            continue
+        ends = one.interval or (None, None)
+        rows.append(
+            (
+                "/".join(one.source),
+                "/".join(one.target),
+                one.site,
+                one.kind,
+                one.spearman,
+                *ends,
+                one.random_high,
+                one.p_corrected,
+                answer_transfer(one, alpha).answer,
+            )
+        )
+    columns = ("from", "to", "site", "kind", "rank corr.", "low", "high", "random", "p", "answer")
+    return Table(
+        columns,
+        tuple(rows),
+        caption="Site and kind of direction chosen on validation, numbers on test. random: what "
+        "95 % of random mixtures of states stay below. p: corrected for all passes, sites and "
+        "kinds.",
+    )
 
 
 def _calibration(found: Findings) -> Table:

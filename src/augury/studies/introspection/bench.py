@@ -73,6 +73,8 @@ class ConfidenceBench:
         self._midpoints = np.array(collected.midpoints)
         self._control = _Controls(questions, model, loaded, self.rows[:_CONTROLS])
         self.clean = self.ask()
+        self.beyond_symbols = questions.beyond_symbols(model, CONFIDENCE)[self.rows]
+        """What was stated, less what the symbols tell of it."""
         self._check(questions.certainty(model, CONFIDENCE)[self.rows])
 
     def states(self, site: str) -> Float[np.ndarray, "row hidden"]:

@@ -82,9 +82,9 @@ class AgreementResult:
 
 
 def certainties(questions: Questions) -> dict[Source, RowScores]:
-    """Certainty of every model and pass whose answers lie on the options, and vary."""
+    """Certainty, beyond what symbols tell, of every pass whose answers are answers, and vary."""
     found = {
-        (model, pass_): questions.certainty(model, pass_)
+        (model, pass_): questions.beyond_symbols(model, pass_)
         for model in questions.collected.models
         for pass_ in questions.collected.passes
         if questions.answered(model, pass_)

@@ -142,7 +142,7 @@ def _told(
 
 def _pair(bench: ConfidenceBench, config: AnalysisConfig) -> _Pairs:
     """Low questions with a donor and a control each, drawn at random."""
-    order = np.argsort(bench.clean.confidence, kind="stable")
+    order = np.argsort(bench.beyond_symbols, kind="stable")
     count = max(1, int(config.share * len(order)))
     low, high = order[:count], order[-count:]
     rng = np.random.default_rng([config.seed, 4])

@@ -21,14 +21,18 @@ from augury.probes.ridge import fit_ridge
 from augury.runs.progress import track
 from augury.shapes import RowScores
 from augury.studies.introspection.analysis_config import AnalysisConfig
-from augury.studies.introspection.baselines import surface_scores
+from augury.studies.introspection.baselines import surface_scores, symbol_scores
 from augury.studies.introspection.questions import Questions
 from augury.studies.introspection.records import Place, ProbeResult, held, leads
 
-__all__ = ["OWN_ENTROPY", "places", "probe_grid"]
+__all__ = ["OWN_ENTROPY", "SYMBOLS", "places", "probe_grid"]
 
 OWN_ENTROPY = "own entropy"
 """Baseline of correctness: what the model's own answer distribution says of it."""
+
+
+SYMBOLS = "symbols"
+"""Baseline of confidences: what a model would state that likes some letters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +68,7 @@ def probe_grid(questions: Questions, config: AnalysisConfig) -> list[ProbeResult
     """
     targets = {model: questions.targets(model) for model in questions.collected.models}
     baselines = {
-        model: _baselines(questions, targets[model]) for model in targets if targets[model]
+        model: _baselines(questions, model, targets[model]) for model in targets if targets[model]
     }
     fitted: list[_Fitted] = []
     everywhere = [place for place in places(questions) if targets[place.model]]
@@ -91,11 +95,15 @@ def probe_grid(questions: Questions, config: AnalysisConfig) -> list[ProbeResult
 
 
 def _baselines(
-    questions: Questions, targets: dict[str, RowScores]
+    questions: Questions, model: str, targets: dict[str, RowScores]
 ) -> dict[str, dict[str, RowScores]]:
     out = surface_scores(questions, targets)
     if "correct" in targets:
         out["correct"][OWN_ENTROPY] = -targets["entropy"]
+    for name in targets:
+        scores = symbol_scores(questions, model, name)
+        if scores is not None:
+            out[name][SYMBOLS] = scores
     return out
 
 

@@ -85,6 +85,34 @@ class Questions:
         values = self._column(model, pass_, QUANTITY[pass_])
         return -values if pass_ == "mcq" else values
 
+    def symbols(self, model: str, pass_: str) -> Float[np.ndarray, "row symbol"]:
+        """Confidence in per cent that each symbol stands for, question by question.
+
+        A model that likes a letter, and knows nothing, states a confidence that is linear in these.
+        No column for answers, and where every question has the same scale.
+        """
+        items = self.items(model, pass_)
+        if pass_ == "mcq" or "symbols" not in items.columns:
+            return np.zeros((len(self), 0))
+        scales = items["symbols"].to_list()
+        middle = self.collected.midpoints
+        worth = [dict(zip(scale, middle, strict=True)) for scale in scales]
+        found = np.array([[one[letter] for letter in sorted(scales[0])] for one in worth])
+        return np.asarray(found[:, np.ptp(found, axis=0) > 0])
+
+    def beyond_symbols(self, model: str, pass_: str) -> RowScores:
+        """`certainty` less what the symbols tell of it, fitted on training questions.
+
+        Else a direction of high confidence would be one of a scale that suits a favourite letter.
+        """
+        values, features = self.certainty(model, pass_), self.symbols(model, pass_)
+        train = self.on(TRAIN)
+        if not features.shape[1]:
+            return values
+        centred = features - features[train].mean(axis=0)
+        slope = np.linalg.lstsq(centred[train], values[train] - values[train].mean(), rcond=None)[0]
+        return np.asarray(values - centred @ slope)
+
     def on_options(self, model: str, pass_: str) -> float:
         """Share of the rows whose options hold at least half of the probability."""
         mass = self._column(model, pass_, "option_mass")

@@ -29,7 +29,7 @@ class SelfOther:
     beyond_other: PartialRank
     """Self-confidence and minus the entropy, given the confidence in others."""
     beyond_surface: PartialRank
-    """The same, given the surface of the question as well."""
+    """The same, given the surface of the question and what symbols stand for as well."""
     other_beyond_self: PartialRank
     """Confidence in others and minus the entropy, given self-confidence."""
 
@@ -49,8 +49,8 @@ def self_and_other(questions: Questions, config: AnalysisConfig) -> list[SelfOth
 def _of(questions: Questions, model: str, config: AnalysisConfig) -> SelfOther:
     own, self_, other = (questions.certainty(model, pass_) for pass_ in ("mcq", "self", "other"))
     nothing = np.zeros((len(questions), 0))
-    surface = questions.surface
-    surface = surface[:, np.ptp(surface, axis=0) > 0]
+    surface = questions.surface[:, np.ptp(questions.surface, axis=0) > 0]
+    known = [other, surface, *(questions.symbols(model, pass_) for pass_ in ("self", "other"))]
 
     def rank(left: np.ndarray, covariates: np.ndarray) -> PartialRank:
         return partial_rank(
@@ -67,6 +67,6 @@ def _of(questions: Questions, model: str, config: AnalysisConfig) -> SelfOther:
         rank(self_, nothing),
         rank(other, nothing),
         rank(self_, other[:, None]),
-        rank(self_, np.column_stack([other, surface])),
+        rank(self_, np.column_stack(known)),
         rank(other, self_[:, None]),
     )

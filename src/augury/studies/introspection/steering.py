@@ -124,7 +124,7 @@ class _Run:
     ) -> None:
         self._bench, self._config = bench, config
         self._validation, self._test = bench.side == VALIDATION, bench.side == TEST
-        stated = questions.certainty(bench.model, CONFIDENCE)
+        stated = questions.beyond_symbols(bench.model, CONFIDENCE)
         train = questions.on(TRAIN)
         high, low = extremes(stated, train, share=config.share)
         self._directions = []
