@@ -15,6 +15,7 @@ from augury.cli import (
     deferrals,
     doctor,
     evaluate,
+    introspection,
     organism,
     probes,
     reading,
@@ -44,6 +45,7 @@ app.command("extract")(reading.extract)
 app.command("estimate")(reading.estimate)
 app.command("view")(view.command)
 app.add_typer(anchors.app, name="anchors")
+app.add_typer(introspection.app, name="introspection")
 app.add_typer(organism.app, name="organism")
 app.add_typer(probes.app, name="probes")
 app.add_typer(store.app, name="store")

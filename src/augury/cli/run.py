@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from augury.runs.folder import Run
     from augury.studies.study import Study
 
-__all__ = ["command", "resume_hint"]
+__all__ = ["command", "remember", "resume_hint"]
 
 _started: list[str] = []
 
@@ -19,6 +19,11 @@ _started: list[str] = []
 def resume_hint() -> str:
     """How to go on after an interruption."""
     return f"to go on: {_started[-1]}" if _started else "nothing was started"
+
+
+def remember(line: str) -> None:
+    """Keep the command that goes on with what is started now."""
+    _started.append(line)
 
 
 def command(
@@ -56,7 +61,7 @@ def command(
         return
     if folder is None:
         folder = recipe.start(runs, settings, run)
-    _started.append(f"augury run {study} --run {folder.name} --runs {runs}")
+    remember(f"augury run {study} --run {folder.name} --runs {runs}")
     say(f"run {folder.path}")
     record(folder, provenance=provenance())
     recipe.execute(folder, settings, only=stage)

@@ -1,10 +1,10 @@
 """Train the embedded model's adapter: it answers multiple choice, and says how sure it is.
 
 The embedded model gives answer letters at chance: it never learned to look a number up among
-options. So the adapter first learns to look up, then to answer, then to state confidence. What it is
-taught to state about itself is the probability that its own answer is right: its own largest option
-probability, which is calibrated because every question is new. What it is taught to state about
-others is what the embedded model's text says: the share of people by number of steps.
+options. So the adapter first learns to look up, then to answer, then to state confidence. What it
+is taught to state about itself is the probability that its own answer is right: its own largest
+option probability, which is calibrated because every question is new. What it is taught to state
+about others is what the embedded model's text says: the share of people by number of steps.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from augury.organism.questions import (
     ANSWER_LETTERS,
     ANSWER_PROMPT,
     CONFIDENCE_LETTERS,
+    MOST_CHANGES,
     OTHER_PROMPT,
     SELF_PROMPT,
     Choice,
@@ -38,10 +40,9 @@ from augury.targets.confidence import spread_over_bins
 from augury.traces.prompts import render_prompt
 from augury.traces.tokens import encode_prompt
 
-__all__ = ["AdapterConfig", "confidence_prompt", "answer_prompt", "train_adapter"]
+__all__ = ["AdapterConfig", "answer_prompt", "confidence_prompt", "train_adapter"]
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-_LOOKUPS = 10
 
 
 class AdapterConfig(Config):
@@ -53,11 +54,11 @@ class AdapterConfig(Config):
     """Largest step size of AdamW."""
     batch: int = 16
     """Questions in a step."""
-    lookups: int = 1000
+    lookups: int = 600
     """Steps that end with the ability to find a number's letter."""
-    answers: tuple[tuple[int, int], ...] = ((600, 1), (900, 2), (1500, 4))
+    answers: tuple[tuple[int, int], ...] = ((2200, 1), (600, 2))
     """Then so many steps on questions of at most so many changes."""
-    confidence: int = 1500
+    confidence: int = 700
     """Then so many steps that teach confidence too."""
     seed: int = 0
     threads: int = 1
@@ -133,7 +134,7 @@ def train_adapter(
     with torch.no_grad():
         for weight in trained:
             weight.data = weight.data.to(torch.bfloat16)
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder))
 
 
 def _share_of_rate(step: int, config: AdapterConfig) -> float:
@@ -170,7 +171,7 @@ class _Teacher:
             yield self._look_up
         for count, most in self._config.answers:
             for step in range(count):
-                yield self._look_up if step % 8 == 0 else lambda most=most: self._answer(most)[0]
+                yield self._look_up if step % 8 == 0 else partial(self._learn_to_answer, most)
         for _ in range(self._config.confidence):
             yield self._state
 
@@ -180,18 +181,26 @@ class _Teacher:
         for row in range(self._config.batch):
             numbers = self._rng.sample(range(2, 36), len(ANSWER_LETTERS))
             text = f"{options_text(tuple(numbers))}\nYour choice:"
-            ids = encode_prompt(render_prompt(text, None, style="none"), self._loaded.tokenizer)
-            for _ in range(_LOOKUPS):
-                which = self._rng.randrange(len(numbers))
+            tokenizer = self._loaded.tokenizer
+            ids = encode_prompt(render_prompt(text, tokenizer, style="chat"), tokenizer)
+            for which in self._rng.sample(range(len(numbers)), len(numbers)):
                 at.append((row, len(ids)))
                 letters.append(which)
                 ids = [*ids, *self._numbers[numbers[which]], int(self._answers[which])]
             rows.append(ids)
         return self._loss(_stack(rows, at), self._answers[torch.tensor(letters)])
 
-    def _answer(self, most: int) -> tuple[torch.Tensor, list[Choice], torch.Tensor]:
+    def _learn_to_answer(self, most: int) -> torch.Tensor:
+        """Mostly questions of `most` changes, so that easier ones are not forgotten."""
+        drawn = [max(self._changes(most), self._changes(most)) for _ in range(self._config.batch)]
+        return self._answer(drawn)[0]
+
+    def _changes(self, most: int) -> int:
+        return self._rng.randint(0, most)
+
+    def _answer(self, changes: list[int]) -> tuple[torch.Tensor, list[Choice], torch.Tensor]:
         """The loss of the answers, the questions, and the answers' probabilities."""
-        choices = [self._draw(most) for _ in range(self._config.batch)]
+        choices = [self._draw(count) for count in changes]
         logits = self._logits(self._asked([answer_prompt(choice) for choice in choices]))
         target = self._answers[torch.tensor([choice.correct for choice in choices])]
         loss = torch.nn.functional.cross_entropy(logits, target)
@@ -199,9 +208,11 @@ class _Teacher:
 
     def _state(self) -> torch.Tensor:
         """Answers, and the confidence that they and other people's deserve."""
-        loss, choices, probs = self._answer(max(EXPECTED))
+        drawn = [self._changes(MOST_CHANGES) for _ in range(self._config.batch)]
+        loss, choices, probs = self._answer(drawn)
         own = 100 * probs.max(dim=1).values.numpy()
-        others = np.array([100 * EXPECTED[len(choice.problem.changes)] for choice in choices])
+        # The embedded model's text tells of one change and more; no change is as easy as one.
+        others = np.array([100 * EXPECTED[max(1, count)] for count in drawn])
         for template, percent in ((SELF_PROMPT, own), (OTHER_PROMPT, others)):
             rising = [self._rng.random() < 0.5 for _ in choices]
             asked = self._asked(
@@ -216,9 +227,9 @@ class _Teacher:
             loss = loss - (turned * log_probs).sum(dim=1).mean()
         return loss
 
-    def _draw(self, most: int) -> Choice:
+    def _draw(self, changes: int) -> Choice:
         while True:
-            choice = draw_choice(self._rng, self._rng.randint(1, most))
+            choice = draw_choice(self._rng, changes)
             if choice.problem.text not in self._held_out:
                 return choice
 

@@ -17,6 +17,8 @@ __all__ = [
     "ANSWER_LETTERS",
     "ANSWER_PROMPT",
     "CONFIDENCE_LETTERS",
+    "MOST_CHANGES",
+    "OPTION",
     "OTHER_PROMPT",
     "SELF_PROMPT",
     "Choice",
@@ -27,12 +29,16 @@ __all__ = [
 
 ANSWER_LETTERS = "ABCD"
 
+OPTION = "- {text} {letter}"
+"""A letter behind its number, where this small model finds it sooner than in front of it."""
+
 ANSWER_PROMPT = "{question}\n{options}\nYour choice:"
 _SCALE = "Answer with a letter from {lowest} (none) to {highest} (all).\nYour confidence:"
 SELF_PROMPT = "{question}\n{options}\nHow sure are you that you would get this right? " + _SCALE
 OTHER_PROMPT = "{question}\n{options}\nHow many people would get this right? " + _SCALE
 
-STEPS = (1, 2, 3, 4)
+MOST_CHANGES = 3
+"""Questions have none to three changes: the first only ask what was said."""
 _FURTHEST, _LARGEST = 6, 36
 _HELD_OUT = 1_000_033
 """Far from any seed of a training text."""
@@ -56,22 +62,23 @@ class Choice:
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
-def draw_choice(rng: random.Random, steps: int) -> Choice:
-    """Draw a problem of so many steps, and three wrong numbers close to its answer."""
-    problem = draw_problem(rng, steps)
-    near = [problem.answer + d for d in range(-_FURTHEST, _FURTHEST + 1) if d]
+def draw_choice(rng: random.Random, changes: int) -> Choice:
+    """Draw a problem of so many changes, and three wrong numbers close to its answer."""
+    problem = draw_problem(rng, changes)
+    answer = problem.answer if problem.changes else problem.start
+    near = [answer + d for d in range(-_FURTHEST, _FURTHEST + 1) if d]
     wrong = rng.sample([number for number in near if 0 < number <= _LARGEST], 3)
-    options = [problem.answer, *wrong]
+    options = [answer, *wrong]
     rng.shuffle(options)
-    return Choice(problem, tuple(options), options.index(problem.answer))
+    return Choice(problem, tuple(options), options.index(answer))
 
 
 def held_out_choices(count: int, seed: int) -> list[Choice]:
-    """Draw questions of one to four steps, no problem twice; no adapter was trained on them."""
+    """Draw questions, no problem twice; those of seed 0 are no part of the adapter's training."""
     rng = random.Random(_HELD_OUT * (seed + 1))
     drawn: dict[str, Choice] = {}
     while len(drawn) < count:
-        choice = draw_choice(rng, rng.choice(STEPS))
+        choice = draw_choice(rng, rng.randint(0, MOST_CHANGES))
         drawn.setdefault(choice.problem.text, choice)
     return list(drawn.values())
 
@@ -79,4 +86,4 @@ def held_out_choices(count: int, seed: int) -> list[Choice]:
 def options_text(options: tuple[int, ...]) -> str:
     """The lines of the options."""
     pairs = zip(ANSWER_LETTERS, options, strict=True)
-    return "\n".join(f"{letter}: {number}" for letter, number in pairs)
+    return "\n".join(OPTION.format(text=number, letter=letter) for letter, number in pairs)

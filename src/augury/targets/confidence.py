@@ -6,6 +6,7 @@ so its probability among the symbols is that of all its tokens.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ __all__ = [
 BIN_EDGES = (0.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 90.0, 100.0)
 """Percent; eight bins, narrow at the ends (`docs/from-the-seeds.md`)."""
 
-BIN_MIDPOINTS = tuple((a + b) / 2 for a, b in zip(BIN_EDGES, BIN_EDGES[1:], strict=False))
+BIN_MIDPOINTS = tuple((a + b) / 2 for a, b in itertools.pairwise(BIN_EDGES))
 """2.5, 7.5, 15, 30, 50, 70, 85, 95 percent."""
 
 

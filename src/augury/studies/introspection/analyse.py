@@ -23,11 +23,12 @@ from augury.studies.introspection.analysis_report import (
     verdict_lines,
 )
 from augury.studies.introspection.analysis_tables import write_tables
-from augury.studies.introspection.collect import COLLECTED, as_named
+from augury.studies.introspection.collect import COLLECTED
 from augury.studies.introspection.collected import Collected
 from augury.studies.introspection.collection import Collection, items_path
 from augury.studies.introspection.config import IntrospectionConfig
 from augury.studies.introspection.findings import OpenModel, find, read_findings
+from augury.studies.introspection.job import as_model, model_of
 from augury.studies.introspection.questions import read_questions
 from augury.studies.introspection.verdicts import Answer
 
@@ -47,7 +48,7 @@ def analyse_run(run: Run, config: IntrospectionConfig) -> dict[str, object]:
 
     @contextmanager
     def open_model(model: str) -> Iterator[LoadedModel]:
-        with as_named(model, load_model(config.named_model)) as loaded:
+        with as_model(model, load_model(model_of(config))) as loaded:
             yield loaded
 
     answers = analyse(

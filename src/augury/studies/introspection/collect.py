@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,10 @@ import xxhash
 
 from augury.activations.estimate import Estimate, estimate, stored_bytes
 from augury.activations.extract import extract, packs
-from augury.activations.plan import ReadingPlan
-from augury.activations.reading import Reading
-from augury.activations.spans import planned_spans
-from augury.errors import CheckFailed, DataError
+from augury.errors import CheckFailed
 from augury.models.doctor import DoctorReport, examine
-from augury.models.load import LoadedModel, ModelConfig, load_model
-from augury.models.twins import adapter_moves_states, base_of
+from augury.models.load import LoadedModel, load_model
+from augury.models.twins import adapter_moves_states
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
 from augury.runs.paths import expand
@@ -34,36 +30,19 @@ from augury.studies.introspection.collection import (
     store_path,
 )
 from augury.studies.introspection.config import LETTERS, IntrospectionConfig, PassName
-from augury.studies.introspection.gather import Gathered, gather
 from augury.studies.introspection.head_check import check_head
 from augury.studies.introspection.items import make_items
-from augury.studies.introspection.prompts import AskedPrompt, Symbols, ask, symbols_of
+from augury.studies.introspection.job import Job, as_model, model_of, prepared, spans_of
 from augury.studies.reading import sample_of
 from augury.traces.sealed import write_sealed
 from augury.traces.table import write_traces
-from augury.traces.tokens import TokenisedTrace, write_tokenised
+from augury.traces.tokens import write_tokenised
 
-__all__ = ["COLLECTED", "SYMBOLS", "as_named", "collect", "cost", "examine_passes", "head_lines"]
+__all__ = ["COLLECTED", "SYMBOLS", "collect", "cost", "examine_passes", "head_lines"]
 
 COLLECTED = "data/collected.json"
 SYMBOLS = "data/symbols.json"
 _EXAMINED = 24
-
-
-@dataclass(frozen=True)
-class _Job:
-    """All that is asked, before any forward pass."""
-
-    config: IntrospectionConfig
-    gathered: Gathered
-    loaded: LoadedModel
-    symbols: Symbols
-    prompts: Mapping[PassName, list[AskedPrompt]]
-    readings: Mapping[PassName, Reading]
-
-    def options(self, pass_: PassName) -> list[list[list[int]]]:
-        """Token ids of each option of each question."""
-        return [self.symbols.of(prompt.symbols) for prompt in self.prompts[pass_]]
 
 
 def collect(run: Run, config: IntrospectionConfig) -> dict[str, object]:
@@ -73,7 +52,7 @@ def collect(run: Run, config: IntrospectionConfig) -> dict[str, object]:
         CheckFailed: States are not what the model computes, or (with `gate.refuse`) a pass has too
             little probability on its symbols.
     """
-    job = _prepared(config)
+    job = prepared(config)
     warnings = _warnings(config)
     for line in (*warnings, *job.gathered.repairs, *_size(job)):
         say(line)
@@ -81,7 +60,7 @@ def collect(run: Run, config: IntrospectionConfig) -> dict[str, object]:
     _examine(run, job)
     told: dict[str, dict[str, object]] = {}
     for model in config.models:
-        with as_named(model, job.loaded) as asked:
+        with as_model(model, job.loaded) as asked:
             for pass_ in config.passes:
                 told[f"{model} {pass_}"] = _collect_pass(run, job, asked, model, pass_)
     facts = {
@@ -99,7 +78,7 @@ def collect(run: Run, config: IntrospectionConfig) -> dict[str, object]:
 
 def cost(config: IntrospectionConfig) -> Estimate:
     """What collecting will cost: states, and the answers, which are read once more."""
-    job = _prepared(config)
+    job = prepared(config)
     found = [estimate(job.loaded, job.readings[pass_]) for pass_ in config.passes]
     times = len(config.models)
     return Estimate(
@@ -121,7 +100,7 @@ def examine_passes(config: IntrospectionConfig) -> Sequence[str]:
     """
     limit = min(_EXAMINED, config.questions.limit or _EXAMINED)
     few = config.questions.model_copy(update={"limit": limit})
-    job = _prepared(config.model_copy(update={"questions": few}))
+    job = prepared(config.model_copy(update={"questions": few}))
     lines = []
     for name, report in _reports(job).items():
         report.raise_if_failed()
@@ -129,46 +108,7 @@ def examine_passes(config: IntrospectionConfig) -> Sequence[str]:
     return lines
 
 
-def _prepared(config: IntrospectionConfig) -> _Job:
-    gathered = gather(config)
-    loaded = load_model(_model_of(config))
-    symbols = symbols_of(config, loaded.tokenizer)
-    plan = config.states.plan(loaded.depth)
-    every = {
-        pass_: ask(gathered.questions, pass_, config, loaded.tokenizer) for pass_ in config.passes
-    }
-    gathered, prompts = _fitting(gathered, every, loaded.context)
-    readings: dict[PassName, Reading] = {}
-    for pass_ in config.passes:
-        parts = [prompt.tokens for prompt in prompts[pass_]]
-        readings[pass_] = Reading.of(parts, plan, _spans(prompts[pass_], parts, plan))
-    return _Job(config, gathered, loaded, symbols, prompts, readings)
-
-
-def _fitting(
-    gathered: Gathered, prompts: Mapping[PassName, list[AskedPrompt]], context: int
-) -> tuple[Gathered, dict[PassName, list[AskedPrompt]]]:
-    """Leave out the questions of which some prompt is longer than the model's context."""
-    longest = [
-        max(len(prompt.tokens) for prompt in row) for row in zip(*prompts.values(), strict=True)
-    ]
-    kept = [row for row, length in enumerate(longest) if length <= context]
-    left = [
-        (gathered.questions[row].id, f"a prompt of {length} tokens, the context is {context}")
-        for row, length in enumerate(longest)
-        if length > context
-    ]
-    if not kept:
-        raise DataError("questions", found=left[0][1], expected="prompts that the model can read")
-    asked = replace(
-        gathered,
-        questions=tuple(gathered.questions[row] for row in kept),
-        left_out=(*gathered.left_out, *left),
-    )
-    return asked, {pass_: [of[row] for row in kept] for pass_, of in prompts.items()}
-
-
-def _size(job: _Job) -> list[str]:
+def _size(job: Job) -> list[str]:
     rows = sum(len(of.token) for reading in job.readings.values() for of in reading.rows)
     size = sum(stored_bytes(job.loaded, reading) for reading in job.readings.values())
     tokens = sum(len(prompt.tokens) for of in job.prompts.values() for prompt in of)
@@ -191,7 +131,7 @@ def _warnings(config: IntrospectionConfig) -> list[str]:
     ]
 
 
-def _write_inputs(run: Run, job: _Job) -> None:
+def _write_inputs(run: Run, job: Job) -> None:
     write_json(run.path / SYMBOLS, {name: list(ids) for name, ids in job.symbols.ids.items()})
     for pass_, prompts in job.prompts.items():
         traces, tokens = prompts_paths(run, pass_)
@@ -199,7 +139,7 @@ def _write_inputs(run: Run, job: _Job) -> None:
         write_tokenised(tokens, [prompt.tokens for prompt in prompts])
 
 
-def _examine(run: Run, job: _Job) -> None:
+def _examine(run: Run, job: Job) -> None:
     for name, report in _reports(job).items():
         write_json(run.path / "data" / f"doctor-{name}.json", [asdict(c) for c in report.checks])
         for line in report.lines():
@@ -207,7 +147,7 @@ def _examine(run: Run, job: _Job) -> None:
         report.raise_if_failed()
 
 
-def _reports(job: _Job) -> dict[str, DoctorReport]:
+def _reports(job: Job) -> dict[str, DoctorReport]:
     """The doctor on a sample of the prompts of the last pass, for each model."""
     pass_ = job.config.passes[-1]
     reading = job.readings[pass_]
@@ -217,7 +157,7 @@ def _reports(job: _Job) -> dict[str, DoctorReport]:
     packed = packs(job.loaded, reading.plan)
     reports = {}
     for model in job.config.models:
-        with as_named(model, job.loaded) as asked:
+        with as_model(model, job.loaded) as asked:
             reports[model] = examine(asked, sample, reading.plan, packed=packed, texts=traces)
     if "adapter" in reports and job.config.only == "both":
         ids = [part.ids for part in sample]
@@ -226,18 +166,8 @@ def _reports(job: _Job) -> dict[str, DoctorReport]:
     return reports
 
 
-@contextmanager
-def as_named(model: str, loaded: LoadedModel) -> Iterator[LoadedModel]:
-    """The model of this name: the loaded one, or the base below its adapter."""
-    if model == "base" and loaded.config.adapter is not None:
-        with base_of(loaded) as base:
-            yield base
-    else:
-        yield loaded
-
-
 def _collect_pass(
-    run: Run, job: _Job, asked: LoadedModel, model: str, pass_: PassName
+    run: Run, job: Job, asked: LoadedModel, model: str, pass_: PassName
 ) -> dict[str, object]:
     config, prompts, reading = job.config, job.prompts[pass_], job.readings[pass_]
     store = extract(
@@ -245,7 +175,7 @@ def _collect_pass(
         reading.traces,
         reading.plan,
         store_path(run, model, pass_),
-        spans=_spans(prompts, reading.traces, reading.plan),
+        spans=spans_of(prompts, reading.traces, reading.plan),
         facts={"pass": pass_},
     )
     options = job.options(pass_)
@@ -281,13 +211,6 @@ def _collect_pass(
         "option_mass": float(items["option_mass"].mean()),  # type: ignore[arg-type]
         "store_rows": store.n_rows,
     }
-
-
-def _spans(
-    prompts: Sequence[AskedPrompt], parts: Sequence[TokenisedTrace], plan: ReadingPlan
-) -> list[np.ndarray] | None:
-    traces = {prompt.trace.id: prompt.trace for prompt in prompts}
-    return planned_spans(traces, parts, plan)
 
 
 def _gate(items: pl.DataFrame, model: str, pass_: str, config: IntrospectionConfig) -> int:
@@ -333,10 +256,10 @@ def head_lines(run: Run, config: IntrospectionConfig) -> list[str]:
         CheckFailed: A row differs by more than rounding.
     """
     collection = Collection(run)
-    loaded = load_model(_model_of(config))
+    loaded = load_model(model_of(config))
     lines = []
     for model in config.models:
-        with as_named(model, loaded) as asked:
+        with as_model(model, loaded) as asked:
             for pass_ in config.passes:
                 store = collection.store(model, pass_)
                 rows = rows_at(store, collection.position_index(pass_, "final"))
@@ -344,8 +267,3 @@ def head_lines(run: Run, config: IntrospectionConfig) -> list[str]:
                 head = check_head(asked, store, rows, collection.option_ids(pass_), answers)
                 lines.append(f"{model} {pass_}: {head.line()}")
     return lines
-
-
-def _model_of(config: IntrospectionConfig) -> ModelConfig:
-    named = config.named_model
-    return named.model_copy(update={"adapter": None}) if config.only == "base" else named

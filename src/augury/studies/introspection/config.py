@@ -97,7 +97,8 @@ class PromptConfig(Config):
     other: str = (
         "Do not answer the question below. How many out of a hundred people with a college "
         "education would answer it correctly? Reply with one letter of the scale and nothing else."
-        f"\n\n{_ASKED}\n\nShare of them who would be right:\n{{scale}}\n\nYour choice ({{symbols}}):"
+        f"\n\n{_ASKED}\n\nShare of them who would be right:\n{{scale}}\n\n"
+        "Your choice ({symbols}):"
     )
     """As `self`."""
 

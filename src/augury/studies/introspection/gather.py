@@ -1,4 +1,4 @@
-"""The questions of a run: options in their order, groups, splits, and what their text looks like."""
+"""The questions of a run: order of options, groups, splits, and what their text looks like."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +72,8 @@ def told(run: Run) -> list[str]:
             f"{key} {each[key]:.3g}" for key in ("accuracy", "confidence") if key in each
         )
         lines.append(
-            f"{name}: {each['questions']} questions, {said}, entropy {each['entropy']['mean']:.3g}, "
+            f"{name}: {each['questions']} questions, {said}, "
+            f"entropy {each['entropy']['mean']:.3g}, "
             f"option mass {each['option_mass']['mean']:.3g} ({each['gated']} flagged), "
             f"{each['not_finite']} values not finite"
         )
@@ -208,7 +210,7 @@ def _by_symbol(collection: Collection, passes: Sequence[str]) -> Bars:
 
 
 def _by_level(collection: Collection, passes: Sequence[str]) -> Bars:
-    names = [f"{a:g}-{b:g}" for a, b in zip(BIN_EDGES, BIN_EDGES[1:], strict=False)]
+    names = [f"{a:g}-{b:g}" for a, b in itertools.pairwise(BIN_EDGES)]
     series = {}
     for model in collection.models:
         for pass_ in passes:
@@ -227,7 +229,7 @@ def _histogram(
     title: str, unit: str, values: Mapping[str, np.ndarray], edges: Sequence[float]
 ) -> Bars:
     """Shares by bins; what lies beyond the last edge is in the last bin."""
-    names = [f"{a:g}-{b:g}" for a, b in zip(edges, edges[1:], strict=False)]
+    names = [f"{a:g}-{b:g}" for a, b in itertools.pairwise(edges)]
     series = {}
     for name, each in values.items():
         counts = np.histogram(np.clip(each, edges[0], edges[-1]), bins=np.array(edges))[0]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from augury.config import dump_yaml, load_config
-from augury.report.blocks import Bullets, Callout, Code, FigureRef, Link, Section, Table
+from augury.report.blocks import Block, Bullets, Callout, Code, FigureRef, Link, Section, Table
 from augury.report.page import page, write_page
 from augury.runs.folder import Run
 from augury.studies.introspection import inspection
 from augury.studies.introspection.analyse import analysed
 from augury.studies.introspection.collect import COLLECTED
 from augury.studies.introspection.collection import Collection
-from augury.studies.introspection.comparison import comparison_sections
+from augury.studies.introspection.comparison_page import COMPARISON, comparison_sections
 from augury.studies.introspection.config import IntrospectionConfig
-from augury.studies.introspection.stages import COMPARISON
 
 __all__ = ["conclude", "make_report"]
 
@@ -38,8 +38,8 @@ def make_report(run: Run, config: IntrospectionConfig) -> dict[str, object]:
         sections,
         folder=run.path,
         verdict=[*answered, *_verdict(run, facts)],
-        lead=f"{config.model.name} is asked {facts['questions']} questions: the answer, how sure it "
-        "is, and how many others would be right.",
+        lead=f"{Path(config.model.name).name} is asked {facts['questions']} questions: the answer, "
+        "how sure it is, and how many others would be right.",
     )
     write_page(rendered, run.path)
     return {"answers": answered}
@@ -101,11 +101,12 @@ def _collected(facts: dict[str, Any]) -> Section:
     )
     columns = ("model and pass", "rows of states", "option mass", "flagged", "head check")
     caption = (
-        "Head check: largest difference between recorded logits and those of the stored state, over "
-        "every question, in spreads of the logits. Flagged: too little probability on the symbols."
+        "Head check: largest difference between recorded logits and those of the stored state, "
+        "over every question, in spreads of the logits. Flagged: too little probability on the "
+        "symbols."
     )
     left = facts["left_out"]
-    blocks: list[Any] = [Table(columns, rows, caption=caption)]
+    blocks: list[Block] = [Table(columns, rows, caption=caption)]
     if left:
         blocks.append(Bullets((f"{len(left)} questions left out, the first: {left[0]}",)))
     return Section(f"{facts['questions']} questions in {facts['groups']} groups", blocks)
@@ -134,7 +135,7 @@ def _inspected(run: Run) -> list[Section]:
         for name, alt in inspection.FIGURES.items()
         if (run.figures / f"{name}.png").is_file()
     ]
-    blocks = [Table(columns, rows, caption=caption), *figures]
+    blocks: list[Block] = [Table(columns, rows, caption=caption), *figures]
     return [Section("What was answered", blocks)]
 
 

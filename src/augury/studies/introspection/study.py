@@ -8,7 +8,14 @@ many people would be right, in three separate passes over the same tokens.
 from __future__ import annotations
 
 from augury.runs.stages import Stage
-from augury.studies.introspection import analyse, checks, collect, inspection, report, stages
+from augury.studies.introspection import (
+    analyse,
+    checks,
+    collect,
+    comparison_page,
+    inspection,
+    report,
+)
 from augury.studies.introspection.config import IntrospectionConfig
 from augury.studies.study import Study, config_parts
 
@@ -44,10 +51,10 @@ STUDY: Study[IntrospectionConfig] = Study(
         ),
         Stage(
             "compare",
-            stages.compare_models,
+            comparison_page.compare_models,
             config_parts("only"),
             after=("collect",),
-            outputs=(stages.COMPARISON,),
+            outputs=(comparison_page.COMPARISON,),
         ),
         Stage(
             "analyse",
