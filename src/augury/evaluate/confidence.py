@@ -194,7 +194,7 @@ def _p_values(point: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _apart(first: Stated, second: Stated) -> np.ndarray:
-    return _all(second) - _all(first)
+    return np.asarray(_all(second) - _all(first))
 
 
 def _all(of: Stated) -> np.ndarray:

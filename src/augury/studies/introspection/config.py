@@ -11,6 +11,7 @@ from augury.config import Config
 from augury.models.load import ModelConfig
 from augury.models.sites import sites_in_order
 from augury.runs.paths import expand
+from augury.studies.introspection.analysis_config import AnalysisConfig
 from augury.targets.confidence import BIN_MIDPOINTS
 from augury.traces.sources.multiple_choice import Layout
 
@@ -211,6 +212,7 @@ class IntrospectionConfig(Config):
     states: StatesConfig = StatesConfig()
     split: Fractions = Fractions()
     gate: GateConfig = GateConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
     show_examples: int = Field(default=3, ge=0)
     """Questions that `inspect` shows, of each model and pass."""
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from augury.config import dump_yaml
+from augury.config import dump_yaml, load_config
 from augury.report.blocks import Block, Bullets, Callout, Code, FigureRef, Link, Section, Table
 from augury.report.page import page, write_page
 from augury.runs.folder import Run
 from augury.studies.introspection import inspection
+from augury.studies.introspection.analyse import analysed
 from augury.studies.introspection.collect import COLLECTED
+from augury.studies.introspection.collection import Collection
 from augury.studies.introspection.comparison_page import COMPARISON, comparison_sections
 from augury.studies.introspection.config import IntrospectionConfig
 
@@ -22,28 +24,32 @@ __all__ = ["conclude", "make_report"]
 def make_report(run: Run, config: IntrospectionConfig) -> dict[str, object]:
     """Write `report.html` and `report.md`."""
     facts = _read(run, COLLECTED)
+    answered, analyses = analysed(Collection(run), config.analysis, run.path)
     sections = [
         _limits(config, facts),
         _collected(facts),
         *_inspected(run),
         *_compared(run),
+        *analyses,
         Section("The config of this run", [Code(dump_yaml(config), "yaml")]),
     ]
     rendered = page(
         "Does confidence follow what the model knows?",
         sections,
         folder=run.path,
-        verdict=_verdict(run, facts),
+        verdict=[*answered, *_verdict(run, facts)],
         lead=f"{Path(config.model.name).name} is asked {facts['questions']} questions: the answer, "
         "how sure it is, and how many others would be right.",
     )
     write_page(rendered, run.path)
-    return {}
+    return {"answers": answered}
 
 
 def conclude(run: Run) -> Sequence[str]:
     """The lines that end the command."""
-    lines = _verdict(run, _read(run, COLLECTED))
+    config = load_config(IntrospectionConfig, run.config_path)
+    answered, _ = analysed(Collection(run), config.analysis, run.path)
+    lines = [*answered, *_verdict(run, _read(run, COLLECTED))]
     return [*lines, f"report  {run.path / 'report.html'}"]
 
 

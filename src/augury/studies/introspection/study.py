@@ -8,7 +8,14 @@ many people would be right, in three separate passes over the same tokens.
 from __future__ import annotations
 
 from augury.runs.stages import Stage
-from augury.studies.introspection import checks, collect, comparison_page, inspection, report
+from augury.studies.introspection import (
+    analyse,
+    checks,
+    collect,
+    comparison_page,
+    inspection,
+    report,
+)
 from augury.studies.introspection.config import IntrospectionConfig
 from augury.studies.study import Study, config_parts
 
@@ -50,10 +57,17 @@ STUDY: Study[IntrospectionConfig] = Study(
             outputs=(comparison_page.COMPARISON,),
         ),
         Stage(
+            "analyse",
+            analyse.analyse_run,
+            config_parts("analysis"),
+            after=("collect",),
+            outputs=(analyse.ANALYSIS,),
+        ),
+        Stage(
             "report",
             report.make_report,
             lambda config: config.model_dump(mode="json"),
-            after=("collect", "inspect", "compare"),
+            after=("collect", "inspect", "compare", "analyse"),
             outputs=("report.html", "report.md", "figures"),
         ),
     ),
