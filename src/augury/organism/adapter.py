@@ -144,6 +144,8 @@ def train_adapter(
     with torch.no_grad():
         for weight in trained:
             weight.data = weight.data.to(torch.bfloat16)
+    for saved in model.peft_config.values():
+        saved.base_model_name_or_path = "organism"
     model.save_pretrained(str(folder))
 
 
