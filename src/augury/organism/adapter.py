@@ -40,7 +40,7 @@ from augury.targets.confidence import spread_over_bins
 from augury.traces.prompts import render_prompt
 from augury.traces.tokens import encode_prompt
 
-__all__ = ["AdapterConfig", "answer_prompt", "confidence_prompt", "train_adapter"]
+__all__ = ["AdapterConfig", "answer_prompt", "confidence_prompt", "letter_ids", "train_adapter"]
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -158,8 +158,8 @@ class _Teacher:
         self._loaded, self._config = loaded, config
         self._rng = random.Random(config.seed + 1)
         self._held_out = {choice.problem.text for choice in held_out_choices(5000, 0)}
-        self._answers = _letter_ids(loaded, ANSWER_LETTERS)
-        self._bins = _letter_ids(loaded, CONFIDENCE_LETTERS)
+        self._answers = letter_ids(loaded, ANSWER_LETTERS)
+        self._bins = letter_ids(loaded, CONFIDENCE_LETTERS)
         core = loaded.tokenizer.backend_tokenizer
         self._numbers = [
             core.encode(f" {n}", add_special_tokens=False).ids for n in range(LARGEST + 1)
@@ -250,8 +250,8 @@ class _Teacher:
         return torch.nn.functional.cross_entropy(self._logits(asked), target)
 
 
-def _letter_ids(loaded: LoadedModel, letters: str) -> torch.Tensor:
-    """The one token of each letter behind a blank, as the embedded model's text has it."""
+def letter_ids(loaded: LoadedModel, letters: str) -> torch.Tensor:
+    """The one token of each letter behind a blank, as in the embedded model's text; [letter]."""
     core = loaded.tokenizer.backend_tokenizer
     return torch.tensor(
         [core.encode(f" {one}", add_special_tokens=False).ids[0] for one in letters]

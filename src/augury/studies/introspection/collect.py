@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +14,7 @@ import xxhash
 
 from augury.activations.estimate import Estimate, estimate, stored_bytes
 from augury.activations.extract import extract, packs
+from augury.config import fingerprint
 from augury.errors import CheckFailed
 from augury.models.doctor import DoctorReport, examine
 from augury.models.load import LoadedModel, load_model
@@ -195,11 +198,9 @@ def _collect_pass(
         prompts,
         answers,
         pass_,
-        _identity(asked, model, config),
+        {**_identity(asked, model, config), "template_hash": _template(asked, pass_, config)},
         config,
-        lambda ids: asked.tokenizer.decode(
-            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-        ),
+        partial(_text_of, asked.tokenizer),
     )
     write_sealed(items_path(run, model, pass_), items)
     gated = _gate(items, model, pass_, config)
@@ -240,6 +241,21 @@ def _identity(asked: LoadedModel, model: str, config: IntrospectionConfig) -> di
         "adapter_hash": asked.identity["adapter"],
         "dataset_revision": _revision(config),
     }
+
+
+def _template(asked: LoadedModel, pass_: PassName, config: IntrospectionConfig) -> str:
+    """Of all that stands around a question: our template, the option's line, the chat template."""
+    style = config.prompting.style
+    chat = asked.tokenizer.chat_template if style == "chat" else None
+    return fingerprint([style, config.prompting.option, getattr(config.prompting, pass_), chat])
+
+
+def _text_of(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Text of ids; of a blank that some tokenizers swallow, the vocabulary's own string."""
+    text = str(
+        tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    )
+    return text or "".join(map(str, tokenizer.convert_ids_to_tokens(list(ids))))
 
 
 def _revision(config: IntrospectionConfig) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from augury.plain import fingerprint, json_text
+from augury.plain import json_text
 from augury.studies.introspection.answers import Answers
 from augury.studies.introspection.config import (
     LETTERS,
@@ -51,7 +51,7 @@ def make_items(
         prompts: Of this pass.
         answers: Of this model and pass.
         pass_: Which.
-        facts: `model_name`, `checkpoint_id`, `adapter_hash`, `dataset_revision`.
+        facts: What is the same in every row: model, checkpoint, template, data.
         config: Of the run.
         decode: Text of ids, special tokens kept.
 
@@ -67,7 +67,7 @@ def make_items(
     columns: dict[str, Any] = {
         **_of_questions(questions),
         **{name: [value] * len(questions) for name, value in facts.items()},
-        **_of_prompts(prompts, pass_, config, decode),
+        **_of_prompts(prompts, pass_, decode),
         "temperature": [0.0] * len(questions),
         "top_p": [1.0] * len(questions),
         "max_new_tokens": [1] * len(questions),
@@ -122,13 +122,7 @@ def _of_questions(questions: Sequence[Question]) -> dict[str, Any]:
     }
 
 
-def _of_prompts(
-    prompts: Sequence[AskedPrompt],
-    pass_: PassName,
-    config: IntrospectionConfig,
-    decode: Decode,
-) -> dict[str, Any]:
-    template = fingerprint([config.prompting.style, getattr(config.prompting, pass_)])
+def _of_prompts(prompts: Sequence[AskedPrompt], pass_: PassName, decode: Decode) -> dict[str, Any]:
     places = np.array([prompt.positions for prompt in prompts])
     return {
         "prompt_type": [PROMPT_TYPES[pass_]] * len(prompts),
@@ -137,7 +131,6 @@ def _of_prompts(
             xxhash.xxh3_128_hexdigest(np.ascontiguousarray(prompt.tokens.ids, np.int32).tobytes())
             for prompt in prompts
         ],
-        "template_hash": [template] * len(prompts),
         "token_length": [_question_tokens(prompt) for prompt in prompts],
         "prompt_tokens": [len(prompt.tokens) for prompt in prompts],
         SYMBOL_POSITION[pass_]: places[:, -1],
