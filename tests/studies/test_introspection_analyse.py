@@ -83,7 +83,7 @@ def test_what_was_found_is_kept_until_something_changes(done: tuple[Path, list[A
     (results / "likeness.json").unlink()  # as if the call had been interrupted here
     questions = read_questions(_world())
     again = find(questions, QUICK, results, identity="one")
-    assert answers_of(again, QUICK.alpha) == found
+    assert answers_of(again, questions.collected.models, QUICK.alpha) == found
     after = {path.name: path.stat().st_mtime_ns for path in results.glob("*.json")}
     made = {name for name in before if after[name] != before[name]}
     assert made == {"likeness.json"}
@@ -112,15 +112,17 @@ def test_too_small_a_difference_is_no_improvement(done: tuple[Path, list[Answer]
         found, differences={**found.differences, "calibration error": replace(own, p=0.2)}
     )
     answer = answer_fine_tuning(unsure, 0.05)
-    assert answer is not None and answer.answer == "no sure difference"
+    assert answer.answer == "no sure difference"
     worse = replace(
         own,
         value=-(own.value or 0),
         interval=own.interval and replace(own.interval, low=0.05, high=0.2),
     )
+    nothing = answer_fine_tuning(replace(found, models={}, differences={}), 0.05)
+    assert nothing.answer == "insufficient data" and "base and adapter" in nothing.why
     turned = replace(found, differences={**found.differences, "calibration error": worse})
     answer = answer_fine_tuning(turned, 0.05)
-    assert answer is not None and answer.answer == "worse calibrated"
+    assert answer.answer == "worse calibrated"
 
 
 def test_models_that_were_asked_other_questions_are_refused() -> None:
