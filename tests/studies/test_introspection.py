@@ -350,25 +350,27 @@ def test_questions_that_cannot_be_asked_are_listed(tmp_path: Path) -> None:
 def test_a_killed_collection_goes_on_and_ends_with_the_same_bytes(
     run: Run, config: IntrospectionConfig, tmp_path: Path
 ) -> None:
+    """Killed once, then interrupted (which prints how to go on), then finished."""
     made = STUDY.start(tmp_path, config, "killed")
-    command = [sys.executable, "-c", "from augury.cli.app import main; main()"]
-    command += ["run", "introspection", "--run", "killed", "--runs", str(tmp_path)]
-    command += ["--stage", "collect"]
+    verbs = (["run", "introspection", "--stage", "collect"], ["introspection", "collect"])
+    stops = (signal.SIGKILL, signal.SIGINT)
     answers = made.path / "data" / "answers"
-    kills = 0
-    for wanted in ("base_self.jsonl", "adapter_mcq.jsonl"):
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as child:
-            while child.poll() is None and not (answers / wanted).is_file():
+    for verb, stop, wanted in zip(verbs, stops, ("base_self", "adapter_mcq"), strict=True):
+        command = [sys.executable, "-c", "from augury.cli.app import main; main()", *verb]
+        command += ["--run", "killed", "--runs", str(tmp_path)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+            while child.poll() is None and not (answers / f"{wanted}.jsonl").is_file():
                 time.sleep(0.002)
-            os.kill(child.pid, signal.SIGKILL)
-            kills += child.wait() == -signal.SIGKILL
-    assert kills == 2 and not (made.path / "data" / "collected.json").is_file()
+            os.kill(child.pid, stop)
+            told = child.communicate()[1]
+        assert child.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
+    assert f"to go on: augury introspection collect --run killed --runs {tmp_path}" in told
+    assert not (made.path / "data" / "collected.json").is_file()
     STUDY.execute(made, config, only="collect")
     for folder in ("data/answers", "data/items", "data/prompts", "data/activations"):
-        files = [path for path in sorted((run.path / folder).rglob("*")) if path.is_file()]
-        for path in files:
-            again = made.path / path.relative_to(run.path)
-            if path.name != "lock":
+        for path in sorted((run.path / folder).rglob("*")):
+            if path.is_file() and path.name != "lock":
+                again = made.path / path.relative_to(run.path)
                 assert again.read_bytes() == path.read_bytes(), path
 
 

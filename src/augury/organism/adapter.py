@@ -52,14 +52,23 @@ class AdapterConfig(Config):
     alpha: float = 16.0
     rate: float = 1.5e-3
     """Largest step size of AdamW."""
+    shares: tuple[tuple[int, float], ...] = (
+        (0, 0.01),
+        (99, 1.0),
+        (2050, 1.0),
+        (3399, 0.34195),
+        (3400, 0.67),
+        (3700, 0.02),
+    )
+    """Share of it at some steps, linear between them."""
     batch: int = 16
     """Questions in a step."""
     lookups: int = 600
     """Steps that end with the ability to find a number's letter."""
     answers: tuple[tuple[int, int], ...] = ((2200, 1), (600, 2))
     """Then so many steps on questions of at most so many changes."""
-    confidence: int = 700
-    """Then so many steps that teach confidence too."""
+    confidence: int = 300
+    """Then so many steps that teach confidence too, from a fresh optimiser and fresh questions."""
     seed: int = 0
     threads: int = 1
     """Part of the recipe: sums are ordered by thread."""
@@ -115,12 +124,13 @@ def train_adapter(
     )
     model = get_peft_model(loaded.model, settings)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=config.rate, betas=(0.9, 0.99), weight_decay=0.0)
+    optimiser = _optimiser(trained, config)
     teacher = _Teacher(loaded, config)
     average = float("nan")
     for step, lesson in enumerate(teacher.lessons()):
         if step == config.steps - config.confidence:
             at_answers(loaded)
+            optimiser = _optimiser(trained, config)
         for group in optimiser.param_groups:
             group["lr"] = config.rate * _share_of_rate(step, config)
         loss = lesson()
@@ -137,9 +147,13 @@ def train_adapter(
     model.save_pretrained(str(folder))
 
 
+def _optimiser(trained: Sequence[torch.nn.Parameter], config: AdapterConfig) -> torch.optim.AdamW:
+    return torch.optim.AdamW(trained, lr=config.rate, betas=(0.9, 0.99), weight_decay=0.0)
+
+
 def _share_of_rate(step: int, config: AdapterConfig) -> float:
-    warm = min(1.0, (step + 1) / 100)
-    return warm * min(1.0, 2.0 * (1 - step / config.steps))
+    steps, shares = zip(*config.shares, strict=True)
+    return float(np.interp(step, steps, shares))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +186,7 @@ class _Teacher:
         for count, most in self._config.answers:
             for step in range(count):
                 yield self._look_up if step % 8 == 0 else partial(self._learn_to_answer, most)
+        self._rng = random.Random(self._config.seed + 2)
         for _ in range(self._config.confidence):
             yield self._state
 

@@ -133,8 +133,16 @@ def _states(first: Side, second: Side, pass_: str) -> list[dict[str, Any]]:
 
 
 def _confidence(first: Side, second: Side, items: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    """Stated self-confidence against correctness, on both sides, paired."""
+    """Stated self-confidence against correctness, on both sides, paired.
+
+    Empty where a pass was not collected, or where at most questions of some side the symbols hold
+    too little probability: what they share out among them is then no answer.
+    """
     if "mcq" not in items or "self" not in items:
+        return {}
+    least = first.collection.config.gate.least_mass
+    masses = [items[p][f"option_mass{end}"] for p in ("mcq", "self") for end in ("", "_2")]
+    if any(float((mass < least).mean()) > 0.5 for mass in masses):  # type: ignore[arg-type]
         return {}
     both = items["mcq"].join(items["self"], on="question_id", suffix="_self", maintain_order="left")
     stated = []

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from augury.activations.store import Store
-from augury.report.figure_data import Bar, Bars, BarSeries
+from augury.report.figure_data import Bar, Bars, BarSeries, Figure, Line, Lines
 from augury.report.figures import save
-from augury.report.scales import Axis, open_scale
+from augury.report.scales import Axis, open_scale, unit_scale
 from augury.runs.atomic import write_json
 from augury.runs.folder import Run
 from augury.studies.introspection.collection import Collection
@@ -27,9 +27,11 @@ INSPECTION, EXAMPLES = "results/inspection.json", "results/examples.json"
 FIGURES = {
     "answer_letters": "Share of answers by letter, beside the share of right ones",
     "answer_entropy": "Share of questions by entropy of the answer",
-    "confidence_letters": "Share of confidence answers by letter",
-    "confidence_levels": "Share of confidence answers by level",
-    "option_mass": "Share of questions by probability on the symbols",
+    "self_letters": "Share of self-confidence answers by letter",
+    "self_levels": "Share of self-confidence answers by level",
+    "other_letters": "Share of other-confidence answers by letter",
+    "other_levels": "Share of other-confidence answers by level",
+    "option_mass": "Share of questions with at least so much probability on the symbols",
 }
 _SHOWN = ("question_id", "question_text", "options", "correct_answer_letter", "parsed_answer")
 _NUMBERS = (
@@ -40,7 +42,7 @@ _NUMBERS = (
     "self_confidence",
     "other_confidence",
 )
-_MASSES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
+_MASSES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _ENTROPIES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)
 
 
@@ -163,17 +165,16 @@ def _examples(items: pl.DataFrame, count: int) -> list[dict[str, Any]]:
     return items.head(count).select(wanted).to_dicts()
 
 
-def _figures(collection: Collection) -> Iterator[tuple[str, Bars]]:
+def _figures(collection: Collection) -> Iterator[tuple[str, Figure]]:
     confidence = [name for name in collection.passes if name != "mcq"]
     if "mcq" in collection.passes:
         yield "answer_letters", _answer_letters(collection)
         entropy = {m: collection.items(m, "mcq")["entropy"].to_numpy() for m in collection.models}
         yield "answer_entropy", _histogram("Entropy of the answer", "nats", entropy, _ENTROPIES)
-    if confidence:
-        yield "confidence_letters", _by_symbol(collection, confidence)
-        yield "confidence_levels", _by_level(collection, confidence)
-    masses = {f"{m} {p}": items["option_mass"].to_numpy() for m, p, items in _tables(collection)}
-    yield "option_mass", _histogram("Probability on the symbols", "share", masses, _MASSES)
+    for pass_ in confidence:
+        yield f"{pass_}_letters", _by_symbol(collection, pass_)
+        yield f"{pass_}_levels", _by_level(collection, pass_)
+    yield "option_mass", _masses(collection)
 
 
 def _answer_letters(collection: Collection) -> Bars:
@@ -191,17 +192,16 @@ def _answer_letters(collection: Collection) -> Bars:
     )
 
 
-def _by_symbol(collection: Collection, passes: Sequence[str]) -> Bars:
+def _by_symbol(collection: Collection, pass_: str) -> Bars:
     letters = sorted(collection.config.confidence.symbols)
     order = collection.config.confidence.order
     means = "the same level everywhere" if order == "fixed" else "another level at each question"
     series = {}
     for model in collection.models:
-        for pass_ in passes:
-            shares = _shares(collection.items(model, pass_)["parsed_answer"].to_list())
-            series[f"{model} {pass_}"] = [shares.get(letter, 0.0) for letter in letters]
+        shares = _shares(collection.items(model, pass_)["parsed_answer"].to_list())
+        series[model] = [shares.get(letter, 0.0) for letter in letters]
     return _bars(
-        "Confidence by letter",
+        f"Confidence by letter: {pass_}",
         f"Share of questions at which each letter was the most probable; it means {means}.",
         "letter",
         letters,
@@ -209,19 +209,39 @@ def _by_symbol(collection: Collection, passes: Sequence[str]) -> Bars:
     )
 
 
-def _by_level(collection: Collection, passes: Sequence[str]) -> Bars:
+def _by_level(collection: Collection, pass_: str) -> Bars:
     names = [f"{a:g}-{b:g}" for a, b in itertools.pairwise(BIN_EDGES)]
     series = {}
     for model in collection.models:
-        for pass_ in passes:
-            bins = collection.items(model, pass_)["confidence_bin"].to_numpy()
-            series[f"{model} {pass_}"] = (np.bincount(bins, minlength=8) / len(bins)).tolist()
+        bins = collection.items(model, pass_)["confidence_bin"].to_numpy()
+        series[model] = (np.bincount(bins, minlength=8) / len(bins)).tolist()
     return _bars(
-        "Confidence by level",
+        f"Confidence by level: {pass_}",
         "Share of questions at which each level was the most probable.",
         "level (percent)",
         names,
         series,
+    )
+
+
+def _masses(collection: Collection) -> Lines:
+    lines = []
+    for model, pass_, items in _tables(collection):
+        mass = items["option_mass"].to_numpy()
+        shares = tuple(float((mass >= least).mean()) for least in _MASSES)
+        lines.append(Line(f"{model} {pass_}", shares))
+    return Lines(
+        "Probability on the symbols",
+        "Share of questions at which the symbols together hold at least so much probability. Where "
+        "they hold little, shares among them are no answers.",
+        unit_scale("share of questions"),
+        Axis(
+            "probability on the symbols, at least",
+            tuple(float(i) for i in range(len(_MASSES))),
+            tuple(f"{least:g}" for least in _MASSES),
+            numeric=False,
+        ),
+        tuple(lines),
     )
 
 
