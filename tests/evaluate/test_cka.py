@@ -6,6 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from augury.errors import DataError
 from augury.evaluate.cka import linear_cka, similarity, unbiased_hsic
@@ -61,6 +62,17 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         held += found.low <= truth <= found.high
         assert abs(found.shuffled) < 0.2 < found.cka
     assert held >= 52
+
+
+def test_the_interval_is_that_of_leaving_out_blocks_one_by_one() -> None:
+    left = RNG.standard_normal((40, 6))
+    right = left + RNG.standard_normal((40, 6))
+    found = similarity(left, right, seed=3)
+    block = np.random.default_rng(3).permutation(40) % 20
+    left_out = [linear_cka(left[block != b], right[block != b]) for b in range(20)]
+    reach = t.ppf(0.975, 19) * np.sqrt(19 * np.var(left_out))
+    assert found.cka == pytest.approx(linear_cka(left, right), abs=1e-12)
+    assert found.high - found.cka == pytest.approx(reach, rel=1e-9)
 
 
 def test_other_rows_are_refused() -> None:

@@ -34,7 +34,17 @@ from augury.studies.introspection.study import STUDY
 
 peft = pytest.importorskip("peft")
 
-SMALL = ("questions.limit=24", "states.sites=[resid.1, resid.4]", "states.batch_tokens=512")
+SMALL = (
+    "questions.limit=24",
+    "states.sites=[resid.1, resid.4]",
+    "states.batch_tokens=512",
+    "analysis.draws=100",
+    "analysis.permutations=200",
+    "analysis.shuffles=1",
+    "analysis.causal.draws=19",
+    "analysis.causal.doses=[0.2]",
+    "analysis.causal.sites=[resid.1]",
+)
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def linear_cka(left: RowStates, right: RowStates) -> float:
     Raises:
         DataError: Fewer than 4 rows, other rows, or states that are not finite.
     """
-    return _cka(*_grams(left, right))
+    return float(_cka(*_grams(left, right))[0])
 
 
 def similarity(left: RowStates, right: RowStates, *, seed: int) -> Similarity:
@@ -71,18 +71,14 @@ def similarity(left: RowStates, right: RowStates, *, seed: int) -> Similarity:
     if rows < 2 * _FEWEST_ROWS:
         raise DataError("rows", found=f"{rows}", expected=f"at least {2 * _FEWEST_ROWS}")
     rng = np.random.default_rng(seed)
-    point = _cka(first, second)
     blocks = min(_BLOCKS, rows // 2)
     block = rng.permutation(rows) % blocks
-    left_out = []
-    for number in range(blocks):
-        kept = np.flatnonzero(block != number)
-        at = np.ix_(kept, kept)
-        left_out.append(_cka(first[at], second[at]))
-    spread = float(np.sqrt((blocks - 1) * np.var(left_out)))
+    found = _cka(first, second, np.eye(blocks)[block])
+    point = float(found[0])
+    spread = float(np.sqrt((blocks - 1) * np.var(found[1:])))
     reach = float(-stdtrit(blocks - 1, 0.025)) * spread
     order = rng.permutation(rows)
-    shuffled = _cka(first, second[np.ix_(order, order)])
+    shuffled = float(_cka(first, second[np.ix_(order, order)])[0])
     return Similarity(point, point - reach, point + reach, shuffled, rows)
 
 
@@ -92,16 +88,42 @@ def unbiased_hsic(left: Float[np.ndarray, "row row"], right: Float[np.ndarray, "
     The diagonals play no part. Up to a factor it is the mean, over all ways to draw four different
     rows, of the product of the centred inner products.
     """
-    n = len(left)
     left, right = (gram - np.diag(np.diag(gram)) for gram in (left, right))
-    rows, others = left.sum(axis=0), right.sum(axis=0)
-    total = (left * right).sum() + rows.sum() * others.sum() / ((n - 1) * (n - 2))
-    return float((total - 2 / (n - 2) * (rows @ others)) / (n * (n - 3)))
+    return float(_hsic(left, right, np.zeros((len(left), 0)))[0])
 
 
-def _cka(left: np.ndarray, right: np.ndarray) -> float:
-    scale = unbiased_hsic(left, left) * unbiased_hsic(right, right)
-    return unbiased_hsic(left, right) / float(np.sqrt(scale)) if scale > 0 else 0.0
+def _hsic(left: np.ndarray, right: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """HSIC of all rows, then without each block of them: float [1 + block].
+
+    Sums over the rows that stay follow from sums over those that go, so no block costs a copy.
+
+    Args:
+        left: Gram matrix with a diagonal of zeros.
+        right: The same of the other side.
+        blocks: 1 where a row belongs to a block, float [row, block].
+    """
+    goes = np.concatenate([np.zeros((len(left), 1)), blocks], axis=1)
+    stays = 1 - goes
+    n = stays.sum(axis=0)
+    product = left * right
+    of_going = product @ goes
+    both = product.sum() - 2 * of_going.sum(axis=0) + (goes * of_going).sum(axis=0)
+    rows, others = (gram.sum(axis=0)[:, None] - gram @ goes for gram in (left, right))
+    sums = (stays * rows).sum(axis=0) * (stays * others).sum(axis=0)
+    cross = (stays * rows * others).sum(axis=0)
+    total = both + sums / ((n - 1) * (n - 2)) - 2 / (n - 2) * cross
+    return np.asarray(total / (n * (n - 3)))
+
+
+def _cka(left: np.ndarray, right: np.ndarray, blocks: np.ndarray | None = None) -> np.ndarray:
+    """Of all rows, then without each block; 0 where a side does not vary."""
+    blocks = np.zeros((len(left), 0)) if blocks is None else blocks
+    cross, one, other = (
+        _hsic(a, b, blocks) for a, b in ((left, right), (left, left), (right, right))
+    )
+    scale = one * other
+    length = np.sqrt(np.maximum(scale, 0))
+    return np.asarray(np.divide(cross, length, out=np.zeros_like(cross), where=length > 0))
 
 
 def _grams(left: RowStates, right: RowStates) -> tuple[np.ndarray, np.ndarray]:
@@ -115,9 +137,12 @@ def _grams(left: RowStates, right: RowStates) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _gram(states: RowStates) -> np.ndarray:
+    """Inner products of different rows; those with themselves play no part."""
     values = np.asarray(states, dtype=np.float64)
     if not np.isfinite(values).all():
         raise DataError("states", found="values that are not finite", expected="numbers")
     # A common offset is no part of the geometry; without it the products lose no digits.
     values = values - values.mean(axis=0)
-    return np.asarray(values @ values.T)
+    gram = values @ values.T
+    np.fill_diagonal(gram, 0.0)
+    return np.asarray(gram)

@@ -84,7 +84,7 @@ def analyse(
     questions = read_questions(collected)
     results = ensure_folder(folder / ANALYSIS)
     found = find(questions, config, results, identity=identity, open_model=open_model)
-    answers = answers_of(found, config.alpha)
+    answers = answers_of(found, collected.models, config.alpha)
     write_tables(found, results)
     write_json(results / "answers.json", [asdict(answer) for answer in answers])
     drawn = list(analysis_figures(found, config.alpha))
@@ -98,5 +98,5 @@ def analysed(
 ) -> tuple[list[str], list[Section]]:
     """Verdict lines and sections of the report, from what `analyse` kept."""
     found = read_findings(folder / ANALYSIS)
-    lines = verdict_lines(answers_of(found, config.alpha))
+    lines = verdict_lines(answers_of(found, collected.models, config.alpha))
     return lines, analysis_sections(found, read_questions(collected), config)

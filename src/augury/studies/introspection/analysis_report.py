@@ -36,9 +36,8 @@ QUESTIONS = {
 _HEADLINES = ("entropy", "correct", "self_confidence")
 
 
-def answers_of(found: Findings, alpha: float) -> list[Answer]:
-    """Every answer, question by question."""
-    models = list(dict.fromkeys(one.place.model for one in found.probes))
+def answers_of(found: Findings, models: Sequence[str], alpha: float) -> list[Answer]:
+    """Every answer about these models, question by question."""
     chosen = [
         probe
         for model in models
@@ -54,8 +53,8 @@ def answers_of(found: Findings, alpha: float) -> list[Answer]:
     out += [answer_transfer(one, alpha) for one in transfers if one is not None]
     out += [answer_self(one, alpha / len(found.self_other)) for one in found.self_other]
     out += [answer_causal(one) for one in found.causal]
-    tuning = answer_fine_tuning(found.calibration, alpha)
-    return [*out, tuning] if tuning else out
+    both = {"base", "adapter"} <= set(models)
+    return [*out, answer_fine_tuning(found.calibration, alpha)] if both else out
 
 
 def verdict_lines(answers: Sequence[Answer]) -> list[str]:
@@ -82,7 +81,7 @@ def analysis_sections(
 ) -> list[Section]:
     """A section for every question that could be asked, and one of limits; figures are saved."""
     drawn = list(analysis_figures(found, config.alpha))
-    answers = answers_of(found, config.alpha)
+    answers = answers_of(found, questions.collected.models, config.alpha)
     sections = [_limits(found, questions)]
     for question, asked in QUESTIONS.items():
         own = [one for one in answers if one.question == question]

@@ -172,14 +172,16 @@ def answer_causal(found: CausalResult) -> Answer:
     )
 
 
-def answer_fine_tuning(found: Calibration, alpha: float) -> Answer | None:
-    """By the calibration error of stated self-confidence; None without an adapter.
+def answer_fine_tuning(found: Calibration, alpha: float) -> Answer:
+    """By the calibration error of stated self-confidence, adapter less base.
 
     It was named before anything was looked at, so its own p decides; the other measures are
     evidence, and their p values in the table pay for one another.
     """
     if not found.differences:
-        return None
+        missing = [model for model in ("base", "adapter") if model not in found.models]
+        why = f"answers or self-confidences of {' and '.join(missing)} are not on the options"
+        return Answer("fine-tuning", "adapter", "insufficient data", why)
     own = found.differences["calibration error"]
     if own.interval is None or own.value is None or own.p is None:
         return Answer("fine-tuning", "adapter", "insufficient data", "too few questions")
