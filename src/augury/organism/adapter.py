@@ -146,7 +146,7 @@ def train_adapter(
             weight.data = weight.data.to(torch.bfloat16)
     for saved in model.peft_config.values():
         saved.base_model_name_or_path = "organism"
-    model.save_pretrained(str(folder))
+    model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
 def _optimiser(trained: Sequence[torch.nn.Parameter], config: AdapterConfig) -> torch.optim.AdamW:
