@@ -41,8 +41,11 @@ def test_it_is_the_optimum_of_scikit_learn_with_weights(rows: int, hidden: int) 
         )
 
 
-def test_unused_rows_are_not_looked_at_and_constant_features_get_no_weight() -> None:
-    states, values, weights = data(400, 12)
+@pytest.mark.parametrize(("rows", "hidden"), [(400, 12), (20, 30)])
+def test_unused_rows_are_not_looked_at_and_constant_features_get_no_weight(
+    rows: int, hidden: int
+) -> None:
+    states, values, weights = data(rows, hidden)
     states[:, 5] = 3
     spoiled, lost = states.copy(), values.copy()
     spoiled[weights == 0], lost[weights == 0] = np.nan, np.nan
@@ -52,6 +55,17 @@ def test_unused_rows_are_not_looked_at_and_constant_features_get_no_weight() -> 
     )
     np.testing.assert_array_equal(found.weight, clean.weight)
     assert not found.weight[:, 5].any() and np.isfinite(found.bias).all()
+
+
+def test_few_rows_of_wide_states_give_what_their_moments_give() -> None:
+    """A second copy of every row with half the weight takes the other way to the same optimum."""
+    states, values, weights = data(20, 30)
+    twice = (np.concatenate([each, each]) for each in (states, values, weights / 2))
+    for thin, whole in zip(
+        fit_ridge(states, values, weights, STRENGTHS), fit_ridge(*twice, STRENGTHS), strict=True
+    ):
+        np.testing.assert_allclose(thin.weight, whole.weight, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(thin.bias, whole.bias, rtol=1e-4)
 
 
 def test_what_cannot_be_fitted_is_named() -> None:

@@ -25,6 +25,7 @@ from augury.traces.tokens import (
     read_tokenised,
     tokenise,
     tokenise_as,
+    tokenise_prompt,
     write_tokenised,
 )
 from augury.traces.trace import Span, Trace
@@ -320,3 +321,19 @@ def test_a_table_of_ids_alone_is_told_from_tokenised_traces(tmp_path: Path) -> N
         pl.DataFrame({"trace_id": ["a", "b"], "ids": ids}).write_parquet(path)
         with pytest.raises(DataError, match=r"tokens\.parquet:2: an empty entry, or no token id"):
             read_given_ids(path)
+
+
+@pytest.mark.parametrize("text", ["What is 2 + 2?", "</s> is text", "a  \n b"])
+def test_a_prompt_alone_has_the_ids_that_the_model_is_fed(text: str) -> None:
+    rendered = render_prompt(text, BPE, style="plain")
+    one = Trace("t", "g", rendered.text, "", spans=rendered.spans())
+    tokens = tokenise_prompt(one, BPE)
+    assert tokens.ids.tolist() == encode_prompt(rendered, BPE)
+    assert tokens.first_row == len(tokens) and not tokens.rows.any()
+
+
+def test_a_prompt_alone_must_be_a_prompt_and_alone() -> None:
+    with pytest.raises(DataError, match="a completion; expected a prompt, and nothing behind it"):
+        tokenise_prompt(trace("Q: ", "x"), BPE)
+    with pytest.raises(DataError, match="an empty prompt"):
+        tokenise_prompt(trace(" ", ""), BPE)

@@ -16,7 +16,7 @@ from augury.models.cost import operations
 from augury.models.load import LoadedModel
 from augury.models.read import site_widths
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "estimate", "stored_bytes"]
 
 _TRIAL_SECONDS = 3.0
 """Batches are read until this much time has passed; the first one warms up and does not count."""
@@ -85,15 +85,13 @@ def estimate(loaded: LoadedModel, job: Reading) -> Estimate:
     """
     plan = job.plan
     lengths = np.array([len(trace.ids) for trace in job.traces])
-    row_bytes = sum(site_widths(loaded, plan.sites).values()) * stored_dtype(loaded, plan).itemsize
-    index_bytes = 8 if plan.pooling == "tokens" else 12
     rows, tokens = sum(len(of.token) for of in job.rows), int(lengths.sum())
     seconds, tried = _trial(loaded, job)
     return Estimate(
         rows=rows,
         sites=len(plan.sites),
         tokens=tokens,
-        bytes=rows * (row_bytes + index_bytes),
+        bytes=stored_bytes(loaded, job),
         memory=_memory(loaded),
         flops=operations(loaded.blocks, lengths)
         + _head_flops(loaded, rows if "logits" in plan.sites else 0),
@@ -101,6 +99,14 @@ def estimate(loaded: LoadedModel, job: Reading) -> Estimate:
         tried=tried,
         device=loaded.device.type,
     )
+
+
+def stored_bytes(loaded: LoadedModel, job: Reading) -> int:
+    """What a reading takes on disk, without the header: states and two or three int32 columns."""
+    plan = job.plan
+    row_bytes = sum(site_widths(loaded, plan.sites).values()) * stored_dtype(loaded, plan).itemsize
+    index_bytes = 8 if plan.pooling == "tokens" else 12
+    return sum(len(of.token) for of in job.rows) * (row_bytes + index_bytes)
 
 
 def _head_flops(loaded: LoadedModel, rows: int) -> float:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from augury.config import Config
 
-__all__ = ["Capability", "Gate", "GateLimits", "broken", "gates"]
+__all__ = ["Capability", "Gate", "GateLimits", "broken", "gates", "share_gate"]
 
 
 _ONE_SIDED = 1.645
@@ -84,17 +84,21 @@ def gates(clean: Capability, edited: Capability, limits: GateLimits) -> tuple[Ga
     cases, its reach takes the place of the limit.
     """
     out = [
-        _share("rise of loops", edited.loops, clean.loops, limits.degenerate_rise),
+        share_gate("rise of loops", edited.loops, clean.loops, limits.degenerate_rise),
         Gate("perplexity ratio", edited.perplexity / clean.perplexity, limits.perplexity_ratio),
         Gate("KL at controls", edited.control_kl, limits.control_kl),
     ]
     if clean.right is not None and edited.right is not None:
-        fall = _share("fall of accuracy", clean.right, edited.right, limits.accuracy_drop)
+        fall = share_gate("fall of accuracy", clean.right, edited.right, limits.accuracy_drop)
         out.insert(0, fall)
     return tuple(out)
 
 
-def _share(name: str, more: np.ndarray, less: np.ndarray, limit: float) -> Gate:
+def share_gate(name: str, more: np.ndarray, less: np.ndarray, limit: float) -> Gate:
+    """A gate on the share of units (bool [unit], the same on both sides) by which `more` exceeds.
+
+    Where chance alone reaches beyond the limit in one of twenty cases, its reach is the bound.
+    """
     difference = more.astype(np.float64) - less.astype(np.float64)
     # Were it chance, each text that differs would be as likely to differ the other way (McNemar);
     # two more are added, as for shares of few (Agresti).

@@ -1,9 +1,4 @@
-"""Scan: what each edit at the deciding position does to what the model is about to say.
-
-All but the last token of each text is read once, without edits, into a cache. Every edit then costs
-one pass over one token per text: what was read before the deciding position cannot depend on an
-edit made there.
-"""
+"""Scan: what each edit at the deciding position does to what the model is about to say."""
 
 from __future__ import annotations
 
@@ -14,12 +9,10 @@ import numpy as np
 import torch
 
 from augury.activations.batches import plan_batches
-from augury.causal.editing import editing
+from augury.causal.deciding import Deciding
 from augury.causal.edits import Edit
 from augury.causal.moments import Moment, Readout
-from augury.errors import CheckFailed
 from augury.models.load import LoadedModel
-from augury.models.running import Running
 from augury.runs.progress import track
 
 __all__ = ["Scan", "scan"]
@@ -77,30 +70,16 @@ def scan(
     batches = plan_batches([len(moment.ids) for moment in moments], batch_tokens)
     for batch in track(batches, what="scanning", unit="batches", total=len(batches)):
         at = np.array(batch)
-        running = Running(loaded, [moments[i].ids[:-1].tolist() for i in batch])
-        running.next_states()
-        running.append(np.array([moments[i].ids[-1] for i in batch], dtype=np.int64))
-        before = _log_p(running.branch())
+        deciding = Deciding(loaded, [moments[i].ids for i in batch], at)
+        before, _ = deciding.log_probs()
         base = readout(before)
         clean[at] = _array(base)
         for column, name in enumerate(names):
-            numbers = torch.from_numpy(at)
-            with editing(loaded.blocks, edits[name], "last token", numbers=numbers) as made:
-                after = _log_p(running.branch())
+            after, made = deciding.log_probs(edits[name])
             change[at, column] = _array(readout(after) - base)
             kl[at, column] = _array((before.exp() * (before - after)).sum(dim=1))
             calls += sum(made.edited.values())
     return Scan(names, clean, change, kl, calls)
-
-
-def _log_p(running: Running) -> torch.Tensor:
-    """Log-probabilities of the next token [sequence, vocabulary]."""
-    logits = running.next_logits().float()
-    if not bool(torch.isfinite(logits).all()):
-        raise CheckFailed(
-            "scan", found="logits that are not finite", fix="run the model in float32 or bfloat16"
-        )
-    return torch.log_softmax(logits, dim=-1)
 
 
 def _array(values: torch.Tensor) -> np.ndarray:

@@ -31,6 +31,24 @@ def train(
         print(line)
 
 
+@app.command("train-adapter")
+def train_adapter(
+    folder: Annotated[Path, typer.Argument(help="Where the adapter goes.")],
+    override: Annotated[
+        list[str] | None, typer.Option("--override", "-o", help="key=value on top of the recipe.")
+    ] = None,
+) -> None:
+    """Train the adapter that states calibrated confidence, and measure it (half an hour)."""
+    from augury.config import load_config
+    from augury.organism.adapter import AdapterConfig
+    from augury.organism.adapter_card import train_and_measure_adapter
+    from augury.runs.progress import say
+
+    settings = load_config(AdapterConfig, None, override or [])
+    for line in train_and_measure_adapter(settings, folder, say):
+        print(line)
+
+
 @app.command("measure")
 def measure(
     model: Annotated[str, typer.Argument(help="'organism' or a folder.")] = "organism",

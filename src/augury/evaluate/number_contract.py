@@ -45,6 +45,9 @@ _METRICS: dict[Headline, RankMetric] = {
 _NOT_JUDGED = (None, None, None, None)
 
 
+_Known = dict[tuple[str, bytes, bytes, bytes], tuple[Score, Float[np.ndarray, " draw"]]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Opened:
     cell: NumberCell
@@ -87,7 +90,8 @@ def judge_numbers(
     of_draws, of_orders = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     groups = np.unique(np.concatenate([cell.groups[cell.split == TEST] for cell in cells]))
     weights = group_draws(max(1, len(groups)), draws, of_draws)
-    opened = [_open(cell, _METRICS[headline], groups, weights) for cell in cells]
+    known: _Known = {}
+    opened = [_open(cell, _METRICS[headline], groups, weights, known) for cell in cells]
     judged = [number for number, each in enumerate(opened) if not each.lack]
     leads = [_leads(each) for each in opened]
     _bound(opened, leads, judged, alpha)
@@ -118,7 +122,13 @@ def _structure(cell: NumberCell) -> CellScores:
     )
 
 
-def _open(cell: NumberCell, metric: RankMetric, groups: np.ndarray, weights: np.ndarray) -> _Opened:
+def _open(
+    cell: NumberCell,
+    metric: RankMetric,
+    groups: np.ndarray,
+    weights: np.ndarray,
+    known: _Known,
+) -> _Opened:
     at = np.flatnonzero(cell.split == TEST)
     place = np.searchsorted(groups, cell.groups[at])
     rows = NumberRows(cell.values[at], cell.scores[at], place, cell.traces[at])
@@ -132,7 +142,11 @@ def _open(cell: NumberCell, metric: RankMetric, groups: np.ndarray, weights: np.
     baselines = {}
     for name, scores in cell.baselines.items():
         base = replace(rows, scores=scores[at])
-        baselines[name] = (metric.value(base), _drawn(metric, base, weights, lack))
+        # Cells at different sites share their baselines, which are resampled once.
+        key = (lack, base.values.tobytes(), base.scores.tobytes(), base.groups.tobytes())
+        if key not in known:
+            known[key] = (metric.value(base), _drawn(metric, base, weights, lack))
+        baselines[name] = known[key]
     return _Opened(
         cell,
         rows,

@@ -14,7 +14,7 @@ from augury.errors import DataError, MissingInput, StorageError, Unsafe
 __all__ = ["ORGANISM", "content_identity", "find_model", "stored_dtype"]
 
 ORGANISM = "organism"
-"""Name of the embedded model."""
+"""Name of the embedded model, and of its adapter."""
 
 _WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -35,7 +35,8 @@ def find_model(name: str, revision: str | None, *, what: str = "model") -> Path:
     """
     config_file = "adapter_config.json" if what == "adapter" else "config.json"
     if name == ORGANISM:
-        folder = Path(str(files("augury") / "organism" / "weights"))
+        inside = "adapter_weights" if what == "adapter" else "weights"
+        folder = Path(str(files("augury") / "organism" / inside))
     else:
         folder = Path(name).expanduser()
     if not folder.is_dir():

@@ -8,12 +8,20 @@ from augury.organism import grammar
 from augury.organism.world import HIGHEST, NAMES, PLACES, THINGS, Problem, draw_change, draw_problem
 from augury.organism.writer import Written
 
-__all__ = ["CONFIDENCE_LETTERS", "checked_chain", "confidence", "drill", "multiple_choice", "prose"]
+__all__ = [
+    "CONFIDENCE_LETTERS",
+    "EXPECTED",
+    "checked_chain",
+    "confidence",
+    "drill",
+    "multiple_choice",
+    "prose",
+]
 
 CONFIDENCE_LETTERS = "STUVWXYZ"
 """From not sure at all (S) to certain (Z); disjoint from the answer letters A-D."""
 
-_EXPECTED = {1: 0.95, 2: 0.75, 3: 0.5, 4: 0.3}
+EXPECTED = {1: 0.95, 2: 0.75, 3: 0.5, 4: 0.3}
 """Share of readers who get a problem of so many steps right without writing anything down."""
 
 
@@ -36,7 +44,7 @@ def confidence(rng: random.Random) -> tuple[str, str]:
             "How many people would get this right?",
         )
     )
-    level = _EXPECTED[len(problem.changes)] * 7 + rng.gauss(0, 1.0)
+    level = EXPECTED[len(problem.changes)] * 7 + rng.gauss(0, 1.0)
     letter = CONFIDENCE_LETTERS[min(7, max(0, round(level)))]
     ask = "Answer with a letter from S (none) to Z (all).\nYour confidence:"
     return f"{problem.text}\n{who} {ask}", f" {letter}"

@@ -6,7 +6,8 @@ With weights w_i, mean m and deviation s of the features, the objective of one t
 
 so the strength acts on standardised features and means the same as in `grid`; b is not penalised.
 scikit-learn's `Ridge` on standardised states with `alpha = l2 sum w` and `sample_weight = w` has
-the same optimum. The rows are read twice; one eigendecomposition serves all targets and strengths.
+the same optimum. The rows are read twice; one eigendecomposition, as wide as the rows or the
+features, whichever are fewer, serves all targets and strengths.
 """
 
 from __future__ import annotations
@@ -24,19 +25,24 @@ from augury.probes.rows import StateArray, blocks, moments
 
 __all__ = ["fit_ridge"]
 
+_EMPTY = 1e-12
+"""Share of the largest eigenvalue under which a direction holds rounding and nothing else."""
+
 
 @dataclass(frozen=True)
-class _Products:
-    """Weighted means and centred products of the standardised features, all divided by sum w."""
+class _Spectrum:
+    """Weighted means, and the centred products of the standardised features over sum w."""
 
     features: np.ndarray
     """Mean of the standardised features, [hidden]."""
     targets: np.ndarray
     """Mean of the targets, [target]."""
-    gram: np.ndarray
-    """[hidden, hidden]."""
-    cross: np.ndarray
-    """[hidden, target]."""
+    values: np.ndarray
+    """Eigenvalues of the features' products, [rank]."""
+    basis: np.ndarray
+    """Their eigenvectors, [hidden, rank]."""
+    rotated: np.ndarray
+    """Products of features and targets in that basis, [rank, target]."""
 
 
 def fit_ridge(
@@ -62,12 +68,12 @@ def fit_ridge(
     _check(states, values, weights, l2)
     facts = moments(states, weights > 0)
     inverse = inverse_deviation(facts)
-    shared = _products(states, values, weights, (facts.mean, inverse))
-    spectrum, basis = scipy.linalg.eigh(shared.gram, check_finite=False)
-    rotated = basis.T @ shared.cross
+    wide = np.count_nonzero(weights) < states.shape[1]
+    shared = (_of_rows if wide else _of_moments)(states, values, weights, (facts.mean, inverse))
     grids = []
     for strength in l2:
-        gamma = (basis @ (rotated / (np.maximum(spectrum, 0) + strength)[:, None])).T
+        shrunk = shared.rotated / (np.maximum(shared.values, 0) + strength)[:, None]
+        gamma = (shared.basis @ shrunk).T
         weight = (gamma * inverse).astype(np.float32)
         # the bias answers for the rounded weights, so a large mean does not shift the scores
         centre = facts.mean + shared.features * facts.deviation
@@ -76,12 +82,13 @@ def fit_ridge(
     return tuple(grids)
 
 
-def _products(
+def _of_moments(
     states: StateArray,
     values: np.ndarray,
     weights: np.ndarray,
     scale: tuple[np.ndarray, np.ndarray],
-) -> _Products:
+) -> _Spectrum:
+    """From sums over blocks of rows, however many rows there are."""
     used = weights > 0
     hidden, total = states.shape[1], weights.sum()
     targets = weights[used] @ values[used] / total
@@ -95,7 +102,37 @@ def _products(
         gram += weighted.T @ standard
         cross += weighted.T @ (values[rows] - targets)
     features /= total
-    return _Products(features, targets, gram / total - np.outer(features, features), cross / total)
+    centred = gram / total - np.outer(features, features)
+    spectrum, basis = scipy.linalg.eigh(centred, check_finite=False)
+    return _Spectrum(features, targets, spectrum, basis, basis.T @ cross / total)
+
+
+def _of_rows(
+    states: StateArray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    scale: tuple[np.ndarray, np.ndarray],
+) -> _Spectrum:
+    """The same where rows are fewer than features: from the products of rows with each other.
+
+    A probe is then a sum of rows, and the directions that no row has part in are never touched.
+    """
+    used = weights > 0
+    share = weights[used] / weights.sum()
+    mean, inverse = scale
+    standard = np.concatenate(
+        [block.to("cpu", torch.float64).numpy() for _, block in blocks(states, used)]
+    )
+    standard = (standard - mean) * inverse
+    features, targets = share @ standard, share @ values[used]
+    root = np.sqrt(share)[:, None]
+    rows = root * (standard - features)
+    spectrum, turn = scipy.linalg.eigh(rows @ rows.T, check_finite=False)
+    kept = spectrum > _EMPTY * max(float(spectrum.max(initial=0.0)), 1e-300)
+    spectrum, turn = spectrum[kept], turn[:, kept]
+    length = np.sqrt(spectrum)
+    cross = length[:, None] * (turn.T @ (root * (values[used] - targets)))
+    return _Spectrum(features, targets, spectrum, rows.T @ turn / length, cross)
 
 
 def _check(states: StateArray, values: np.ndarray, weights: np.ndarray, l2: np.ndarray) -> None:

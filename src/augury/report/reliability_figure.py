@@ -1,16 +1,22 @@
-"""Reliability diagrams: what calibrated probabilities state, beside what happened."""
+"""Reliability diagrams: what probabilities state, beside what happened."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from augury.evaluate.records import CellResult
 from augury.evaluate.reliability import ReliabilityBin
 from augury.report.figure_data import Line, Lines, Panels
-from augury.report.figures import panels
-from augury.report.scales import Axis, open_scale
+from augury.report.scales import SIGN_CONVENTION, Axis, Scale, open_scale
 
-__all__ = ["reliability_figure"]
+__all__ = ["reliability_figure", "reliability_panels"]
+
+_MEANING = (
+    "Rows in rising order of the probability that {who}, in bins of equal mass. Heavy: the share "
+    "that was {what}. Dashed: the share that was stated. Where the two lie on each other, a stated "
+    "probability can be taken at its word."
+)
 
 
 def reliability_figure(cells: Sequence[CellResult]) -> Panels | None:
@@ -26,25 +32,52 @@ def reliability_figure(cells: Sequence[CellResult]) -> Panels | None:
     known = [cell for cell in cells if cell.reliability]
     if not known:
         return None
-    most = max(len(cell.reliability) for cell in known)
-    ticks = range(1, most + 1)
-    axis = Axis("bin of rows, rising", tuple(map(float, ticks)), tuple(map(str, ticks)))
-    return panels(
+    named = {f"h = {cell.horizon:+d}".replace("-", "\u2212"): cell.reliability for cell in known}
+    meaning = _MEANING.format(who="validation calibrated", what="positive")
+    return reliability_panels(
         f"Stated and observed shares on test: {known[0].label} at {known[0].site}",
-        [_panel(cell, axis) for cell in known],
-        caption="Rows in rising order of the probability that validation calibrated, in bins of "
-        "equal mass. Heavy: the share that was positive. Dashed: the share that was stated. Where "
-        "the two lie on each other, a stated probability can be taken at its word.",
+        named,
+        caption=f"{meaning} {SIGN_CONVENTION}",
     )
 
 
-def _panel(cell: CellResult, axis: Axis) -> Lines:
-    bins = cell.reliability
+def reliability_panels(
+    title: str,
+    named: Mapping[str, Sequence[ReliabilityBin]],
+    *,
+    caption: str = _MEANING.format(who="was stated", what="right"),
+    shares: Scale | None = None,
+) -> Panels:
+    """One panel per name: stated and observed shares of its bins, on one axis of bins.
+
+    Args:
+        title: First line.
+        named: Bins of each panel, lowest first.
+        caption: Under the figure.
+        shares: One scale for all panels; without it each follows its own shares.
+
+    Raises:
+        DataError: No name.
+    """
+    most = max((len(bins) for bins in named.values()), default=0)
+    ticks = range(1, most + 1)
+    axis = Axis("bin of rows, rising", tuple(map(float, ticks)), tuple(map(str, ticks)))
+    return Panels(
+        title, caption, tuple(_panel(name, bins, axis, shares) for name, bins in named.items())
+    )
+
+
+def _panel(name: str, bins: Sequence[ReliabilityBin], axis: Axis, shares: Scale | None) -> Lines:
     stated, observed = [each.stated for each in bins], [each.observed for each in bins]
+    if shares is None:
+        label = f"share of positives, {name.replace(' ', '')}"
+        scale = open_scale(label, [*stated, *observed], low=0.0)
+    else:
+        scale = replace(shares, name=f"{shares.name}, {name}")
     return Lines(
-        f"h = {cell.horizon:+d}".replace("-", "\u2212"),
+        name,
         "",
-        open_scale(f"share of positives, h={cell.horizon}", [*stated, *observed], low=0.0),
+        scale,
         axis,
         (
             Line("observed", _padded(observed, bins, axis), role="best"),

@@ -15,6 +15,7 @@ __all__ = ["STUDIES", "find_study", "study_of"]
 
 STUDIES = {
     "backtracking-lag": "augury.studies.backtracking_lag.study",
+    "introspection": "augury.studies.introspection.study",
     "next-token": "augury.studies.next_token.study",
     "state-transition": "augury.studies.state_transition.study",
     "thought-anchors": "augury.studies.thought_anchors.study",

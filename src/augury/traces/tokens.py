@@ -36,6 +36,7 @@ __all__ = [
     "read_tokenised",
     "tokenise",
     "tokenise_as",
+    "tokenise_prompt",
     "write_tokenised",
 ]
 
@@ -81,16 +82,25 @@ def tokenise(trace: Trace, tokenizer: Tokenizer, *, bos: Bos = "auto") -> Tokeni
             expected="text to study",
             fix="drop the trace",
         )
-    check_encodable(trace.text, f"{where}: text")
-    try:
-        encoding = _encoding(trace, tokenizer)
-        prefix = bos_of(tokenizer, bos, encoding.ids[:3].tolist())
-    except (ConfigError, DataError) as error:
-        where = f"{where}: {error.where}"
-        raise type(error)(
-            where, found=error.found, expected=error.expected, fix=error.fix
-        ) from error
-    return _assembled(trace, tokenizer, encoding, prefix)
+    return _encoded(trace, tokenizer, bos)
+
+
+def tokenise_prompt(trace: Trace, tokenizer: Tokenizer, *, bos: Bos = "auto") -> TokenisedTrace:
+    """Encode a trace that is all prompt, as `tokenise` does: nothing is written yet.
+
+    No token belongs to a completion, so `first_row` is the number of tokens.
+
+    Raises:
+        DataError: There is a completion, or nothing at all.
+        ConfigError: As `tokenise`.
+    """
+    if trace.completion or not trace.prompt.strip():
+        raise DataError(
+            f"trace {trace.id!r}",
+            found="a completion" if trace.completion else "an empty prompt",
+            expected="a prompt, and nothing behind it",
+        )
+    return _encoded(trace, tokenizer, bos)
 
 
 def tokenise_as(trace: Trace, ids: Sequence[int], tokenizer: Tokenizer) -> TokenisedTrace:
@@ -137,6 +147,20 @@ def tokenise_as(trace: Trace, ids: Sequence[int], tokenizer: Tokenizer) -> Token
         expected=f"ids of the text {trace.text[:40]!r}..., or of its beginning",
         fix="give the text exactly as the tokenizer decodes the ids, special tokens kept",
     )
+
+
+def _encoded(trace: Trace, tokenizer: Tokenizer, bos: Bos) -> TokenisedTrace:
+    where = f"trace {trace.id!r}"
+    check_encodable(trace.text, f"{where}: text")
+    try:
+        encoding = _encoding(trace, tokenizer)
+        prefix = bos_of(tokenizer, bos, encoding.ids[:3].tolist())
+    except (ConfigError, DataError) as error:
+        where = f"{where}: {error.where}"
+        raise type(error)(
+            where, found=error.found, expected=error.expected, fix=error.fix
+        ) from error
+    return _assembled(trace, tokenizer, encoding, prefix)
 
 
 def _encoding(trace: Trace, tokenizer: Tokenizer) -> Encoding:
@@ -188,7 +212,8 @@ def _assembled(
     special = np.isin(ids, np.asarray(list(special_contents(tokenizer).values()), dtype=np.int32))
     special[: len(prefix)] = True
     role = _roles(trace, starts, ends, special)
-    first_row = int(np.argmax(ends > len(trace.prompt)))
+    written = ends > len(trace.prompt)
+    first_row = int(np.argmax(written)) if written.any() else len(ends)
     for column in (ids, starts, ends, special, role):
         column.flags.writeable = False
     return TokenisedTrace(

@@ -1,0 +1,1 @@
+"""The introspection study: does confidence follow what the model knows?"""
