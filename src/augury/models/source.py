@@ -35,7 +35,7 @@ def find_model(name: str, revision: str | None, *, what: str = "model") -> Path:
     """
     config_file = "adapter_config.json" if what == "adapter" else "config.json"
     if name == ORGANISM:
-        inside = "adapter" if what == "adapter" else "weights"
+        inside = "adapter_weights" if what == "adapter" else "weights"
         folder = Path(str(files("augury") / "organism" / inside))
     else:
         folder = Path(name).expanduser()

@@ -144,7 +144,9 @@ def train_adapter(
     with torch.no_grad():
         for weight in trained:
             weight.data = weight.data.to(torch.bfloat16)
-    model.save_pretrained(str(folder))
+    for saved in model.peft_config.values():
+        saved.base_model_name_or_path = "organism"
+    model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
 def _optimiser(trained: Sequence[torch.nn.Parameter], config: AdapterConfig) -> torch.optim.AdamW:

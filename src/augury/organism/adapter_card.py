@@ -37,7 +37,7 @@ from augury.traces.tokens import encode_prompt
 
 __all__ = ["measure_adapter", "state", "train_and_measure_adapter"]
 
-_QUESTIONS = 1000
+_QUESTIONS = 600
 _AT_ONCE = 64
 _SHOWN = ("accuracy", "stated", "calibration error", "AUROC2", "tracking")
 

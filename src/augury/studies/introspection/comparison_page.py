@@ -85,7 +85,7 @@ def comparison_sections(found: dict[str, Any]) -> list[Section]:
     ]
     if any(row["states"] for row in found["passes"]):
         blocks.append(FigureRef("compare_states", _FIGURES["compare_states"]))
-    sections = [Section(f"{one} and {two}, question by question", blocks)]
+    sections = [Section(f"{one} and {two}: answers and states", blocks)]
     if found["confidence"]:
         sections.append(_confidence_section(found))
     return sections
