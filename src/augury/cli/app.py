@@ -83,12 +83,21 @@ def main() -> None:
             traceback.print_exc()
         _complain(error.code, str(error))
     except KeyboardInterrupt:
-        _complain(130, f"interrupted; finished work is kept; {run.resume_hint()}")
+        _complain_of_interruption()
+    except SystemExit as ended:
+        # Some versions of typer turn Ctrl-C into this code without a word.
+        if ended.code == 130:
+            _complain_of_interruption()
+        raise
     except Exception as error:
         if _State.debug:
             traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
         _complain(70, f"{what}; this is a bug in augury; fix: report it with `augury --debug ...`")
+
+
+def _complain_of_interruption() -> None:
+    _complain(130, f"interrupted; finished work is kept; {run.resume_hint()}")
 
 
 def _complain(code: int, message: str) -> None:
