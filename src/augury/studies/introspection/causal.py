@@ -21,7 +21,7 @@ from augury.studies.introspection.questions import Questions
 from augury.studies.introspection.records import Ends, ProbeResult
 from augury.studies.introspection.steering import SteeredSite, Steering, steer_sites
 
-__all__ = ["CausalResult", "SiteConclusion", "intervene"]
+__all__ = ["CausalResult", "SiteConclusion", "conclude_site", "intervene"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,35 @@ def intervene(
     patching = patch_sites(bench, sites, config)
     readable = _readable(model, probes, config.alpha)
     patched = {one.site: one for one in patching.sites}
-    conclusions = []
-    for one in steering.sites:
-        arms = (
-            _patching(patched.get(one.site), patching.why, config.alpha),
-            _adding(one, config.alpha),
-            _erasing(one, config.alpha),
+    conclusions = [
+        conclude_site(
+            one,
+            patched.get(one.site, patching.why),
+            readable=readable.get(one.site, False),
+            alpha=config.alpha,
         )
-        found = conclude(readable=readable.get(one.site, False), arms=arms)
-        conclusions.append(
-            SiteConclusion(one.site, readable.get(one.site, False), found.verdict, found.why)
-        )
+        for one in steering.sites
+    ]
     last = len(loaded.blocks.layers) - 1
     below = [one for one in steering.sites if _is_below(one.site, last)]
     chosen = max(below, key=lambda one: one.validation or 0.0).site if below else None
     return CausalResult(model, steering, patching, tuple(conclusions), chosen)
+
+
+def conclude_site(
+    steered: SteeredSite, patched: PatchedSite | str, *, readable: bool, alpha: float
+) -> SiteConclusion:
+    """What patching, adding and erasing at one site show together.
+
+    Args:
+        steered: What adding and erasing did.
+        patched: What patching did, or why nothing was patched.
+        readable: Whether a probe of self-confidence is predictive there.
+        alpha: Error rate of each p, which are corrected for all sites.
+    """
+    arms = _patching(patched, alpha), _adding(steered, alpha), _erasing(steered, alpha)
+    found = conclude(readable=readable, arms=arms)
+    return SiteConclusion(steered.site, readable, found.verdict, found.why)
 
 
 def _sites(questions: Questions, config: AnalysisConfig) -> tuple[str, ...]:
@@ -115,9 +129,9 @@ def _readable(model: str, probes: Sequence[ProbeResult], alpha: float) -> dict[s
     }
 
 
-def _patching(found: PatchedSite | None, why: str, alpha: float) -> Arm:
-    if found is None:
-        return Arm("patching", "unclear", why or "nothing was patched here")
+def _patching(found: PatchedSite | str, alpha: float) -> Arm:
+    if isinstance(found, str):
+        return Arm("patching", "unclear", found)
     told = (
         f"{found.effect:+.1f} points{_range(found.interval)} beyond the control donor, "
         f"{found.share:.0%} of the gap; p {_p(found.p_zero)}, as far as random ones "

@@ -153,7 +153,9 @@ class _Run:
         sites = []
         for number, direction in enumerate(self._directions):
             edits = direction.erasing(direction.unit)
-            gates = self._bench.gates(self._bench.ask(edits), edits)
+            # Elsewhere states lie elsewhere along the direction; setting them to where low
+            # confidence lies would be a large edit there, which nobody makes.
+            gates = self._bench.gates(self._bench.ask(edits), ())
             sites.append(
                 SteeredSite(
                     direction.site,

@@ -34,7 +34,11 @@ __all__ = [
 Layers = Literal["readable", "not readable", "insufficient data"]
 Surface = Literal["beyond the surface", "told by the surface", "not readable", "insufficient data"]
 Transfer = Literal[
-    "carries over", "carries over, as the surface does", "does not carry over", "insufficient data"
+    "carries over",
+    "carries over, as random directions do",
+    "carries over, as the surface does",
+    "does not carry over",
+    "insufficient data",
 ]
 Self = Literal["about itself", "no more than about others", "does not track", "insufficient data"]
 Tuning = Literal["better calibrated", "worse calibrated", "no sure difference", "insufficient data"]
@@ -126,8 +130,10 @@ def answer_transfer(found: TransferResult, alpha: float) -> Answer:
         f"({found.kind}); corrected p {found.p_corrected:.3g}; random directions reach "
         f"{found.random_high:.2f}, p {found.p_random:.3g}"
     )
-    if found.p_corrected > alpha or found.p_random > alpha:
+    if found.p_corrected > alpha:
         return Answer("transfer", about, "does not carry over", told)
+    if found.p_random > alpha:
+        return Answer("transfer", about, "carries over, as random directions do", told)
     if found.verdict == BEYOND_BASELINES:
         return Answer("transfer", about, "carries over", told)
     name = found.verdict.removeprefix(EXPLAINED_BY)
