@@ -243,14 +243,8 @@ def _weights(kind: Any, folder: Path, model_config: Any, dtype: torch.dtype) -> 
 
 
 def _adapted(model: Any, adapter: Path) -> Any:
-    try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise MissingInput(
-            f"adapter {adapter}",
-            found="the package peft is not installed",
-            fix="pip install 'augury[lora]'",
-        ) from error
+    from peft import PeftModel
+
     adapted = PeftModel.from_pretrained(model, str(adapter))
     # peft only warns where an adapter fits nowhere: the run would silently be the base model's.
     touched = [name for name, _ in adapted.named_parameters() if "lora_" in name]
