@@ -42,7 +42,7 @@ def whole(rollouts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "evaluation.draws=100",
         "evaluation.permutations=200",
     ]
-    config = study.read_config(None, overrides)
+    config = study.read_config(study.default_config().with_name("labels.yaml"), overrides)
     run = study.start(tmp_path_factory.mktemp("runs"), config, "whole")
     study.execute(run, config)
     _clean(run)

@@ -28,6 +28,8 @@ from augury.studies.thought_anchors.study import STUDY
 from augury.studies.thought_anchors.wires import memory
 from augury.traces.sources.math_rollouts import read_problem
 
+LABELS = STUDY.default_config().with_name("labels.yaml")
+
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -53,7 +55,7 @@ def done(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Tho
     root = tmp_path_factory.mktemp("damaged") / "rollouts"
     shutil.copytree(tree, root)
     change(root / MODEL / SPLIT / "problem_105" / "chunks_labeled.json", 2, chunk="Never said.")
-    config = STUDY.read_config(None, overrides(root))
+    config = STUDY.read_config(LABELS, overrides(root))
     run = STUDY.start(tmp_path_factory.mktemp("runs"), config, "small")
     STUDY.execute(run, config)
     return run, config
@@ -127,7 +129,7 @@ def test_changed_files_run_the_study_again(
 ) -> None:
     root = tmp_path / "rollouts"
     shutil.copytree(Path(done[1].data.path or ""), root)
-    config = STUDY.read_config(None, overrides(root))
+    config = STUDY.read_config(LABELS, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
     for stage in ("rollouts", "read", "sentences"):
         STUDY.execute(run, config, only=stage)
@@ -301,7 +303,7 @@ def test_the_command_ends_with_three_where_a_problem_was_left_out(
 
 
 def test_real_labels_follow_from_what_they_are_made_of(augury_data: Path) -> None:
-    config = STUDY.read_config(None, [f"data.path={augury_data / 'thought_anchors'}"])
+    config = STUDY.read_config(LABELS, [f"data.path={augury_data / 'thought_anchors'}"])
     rows = published_agreement(gather_problems(config.data).problems)
     told = {(row.value, row.compared): row.agreeing for row in rows}
     assert told["resampling importance", 1380] == 1380

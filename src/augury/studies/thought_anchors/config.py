@@ -93,6 +93,11 @@ class DataConfig(Config):
             raise ValueError("own rollouts are made in a folder: set source to folder")
         return self
 
+    @property
+    def setting(self) -> Setting:
+        """Whose solutions, and which: those that `rollouts` makes, or `model` and `split`."""
+        return self.rollouts.setting if self.rollouts else Setting(self.model, self.split)
+
     def files(self) -> RolloutFiles:
         """Where the files are.
 
@@ -100,11 +105,9 @@ class DataConfig(Config):
             ConfigError: A name is no folder's, or the revision is no commit.
             MissingInput: A variable in the path is not set.
         """
-        own = self.rollouts.setting if self.rollouts else None
-        setting = own or Setting(self.model, self.split)
         if self.source == "hub":
-            return HubRollouts(setting, self.revision)
-        return FolderRollouts(Path(expand(str(self.path), "data.path")), setting)
+            return HubRollouts(self.setting, self.revision)
+        return FolderRollouts(Path(expand(str(self.path), "data.path")), self.setting)
 
 
 class LabelConfig(Config):

@@ -27,6 +27,8 @@ from augury.studies.thought_anchors.conclusion import (
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import CSV, PLAN, SUMMARY, read_cells
 from augury.studies.thought_anchors.figures import FIGURES
+from augury.studies.thought_anchors.own_rollouts import ABOUT
+from augury.studies.thought_anchors.planted_report import planted_section
 from augury.studies.thought_anchors.sentences import FACTS, PROBLEMS
 from augury.studies.thought_anchors.state_report import (
     limits_of_reading,
@@ -47,6 +49,7 @@ class _Facts:
         self.sentences = _json(run.path / FACTS)
         self.measured = measured_well(self.sentences["status"])
         self.reading = _json(run.path / READING)
+        self.planted = _json(run.path / ABOUT).get("planted", [])
         self.conclusions: list[Conclusion] = []
         if config.activations:
             targets = dict.fromkeys(result.target for result in self.results)
@@ -65,6 +68,7 @@ def write_report(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     sections = [
         _limits(facts),
         _measured(facts),
+        planted_section(facts.planted, facts.config.labels.estimator),
         _ladder(facts),
         *_states(facts),
         _places(facts),
@@ -114,9 +118,9 @@ def _lead(facts: _Facts) -> str:
     if facts.config.activations:
         seen = f"Read by {facts.config.model.name}; probes stand beside text, tags and place"
     return (
-        f"{own['sentences']} sentences of {own['problems']} problems, written by {data.model} "
-        f"({data.split}); importances from rollouts, {facts.config.labels.estimator}. "
-        f"{seen}, {folds}."
+        f"{own['sentences']} sentences of {own['problems']} problems, written by "
+        f"{data.setting.model} ({data.setting.split}); importances from rollouts, "
+        f"{facts.config.labels.estimator}. {seen}, {folds}."
     )
 
 
@@ -142,7 +146,7 @@ def _limits(facts: _Facts) -> Section:
         "means within problems, and are not to be compared with precision over all of them.",
     ]
     cut = sum(row.get("cut_everywhere", 0) for row in facts.sentences["status"])
-    if cut:
+    if cut and facts.config.data.rollouts is None:
         lines.append(
             f"{cut} sentences stand in earlier text too; the published rollouts were continued "
             "without any of these, so their importance answers another question."

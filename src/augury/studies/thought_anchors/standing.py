@@ -32,8 +32,8 @@ def _standing(result: GroupResult, every: pl.DataFrame, config: ThoughtAnchorsCo
     data = config.data
     return Standing(
         question=_question(result.target, config),
-        model=data.model,
-        setting=data.split,
+        model=data.setting.model,
+        setting=data.setting.split,
         target=_target(result.target, config),
         metric=result.metric,
         sees="no states" if result.predictor in LADDER else "states",

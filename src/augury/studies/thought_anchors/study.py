@@ -119,7 +119,7 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
             "report",
             report.write_report,
             lambda config: config.model_dump(mode="json"),
-            after=("sentences", "evaluation", "figures"),
+            after=("rollouts", "sentences", "evaluation", "figures"),
             outputs=("report.html", "report.md"),
         ),
     ),
@@ -138,5 +138,5 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
         shared=("read", "sentences", "scores"),
         reads="read",
     ),
-    default="labels",
+    default="organism",
 )

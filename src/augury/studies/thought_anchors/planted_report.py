@@ -1,0 +1,64 @@
+"""The report's table of planted truth: do the sentences come out important that must?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from augury.report.blocks import Paragraph, Section, Table
+
+__all__ = ["planted_section"]
+
+_COLUMNS = (
+    "sentences",
+    "n",
+    "problems",
+    "AUROC",
+    "95 %",
+    "p",
+    "size",
+    "unmarked",
+    "signed",
+    "95 %",
+)
+
+
+def planted_section(rows: Sequence[Mapping[str, Any]], estimator: str) -> Section:
+    """The kinds of sentences whose part the grammar knows, under one importance.
+
+    Args:
+        rows: `augury.rollouts.planted.PlantedResult` in plain form; none where nothing is known.
+        estimator: Whose rows are shown.
+    """
+    own = [row for row in rows if row["estimator"] == estimator]
+    if not own:
+        return Section("What was planted", [])
+    caption = (
+        "AUROC: chance that such a sentence has the larger importance, whatever its sign, than an "
+        "unmarked one near it; mean over problems. p: marks rotated within their problem, one-"
+        "sided. Signed: above 0, the sentence helps."
+    )
+    told = tuple(
+        (
+            row["kind"],
+            row["sentences"],
+            row["problems"],
+            row["auroc"],
+            _range(row["auroc_interval"]),
+            row["p"],
+            row["size"],
+            row["size_unmarked"],
+            row["signed"],
+            _range(row["signed_interval"]),
+        )
+        for row in own
+    )
+    opening = (
+        "The embedded model's grammar knows which sentences slip, raise the alarm and correct: "
+        "what decides the answer is known before any importance is measured."
+    )
+    return Section("What was planted", [Paragraph(opening), Table(_COLUMNS, told, caption=caption)])
+
+
+def _range(interval: Mapping[str, float] | None) -> str | None:
+    return f"{interval['low']:+.3f} to {interval['high']:+.3f}" if interval else None
