@@ -386,7 +386,9 @@ def test_the_verbs_of_the_first_version(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = ["--runs", str(run.path.parents[1])]
+    ledger = (run.path / "stages.jsonl").read_bytes()
     app(["inspect", "--run", "both", "--show-examples", "1", *runs], standalone_mode=False)
+    assert (run.path / "stages.jsonl").read_bytes() == ledger
     out = capsys.readouterr().out
     assert "base mcq: 24 questions, accuracy" in out and "--- " in out
     app(

@@ -185,8 +185,11 @@ def _execute(
     folder = folder or recipe.start(runs, settings, run)
     will_resume(f"augury introspection {stage} --run {folder.name} --runs {runs}")
     say(f"run {folder.path}")
-    record(folder, provenance=provenance())
-    recipe.execute(folder, settings, only=stage)
+    # Looking at a step that is done changes nothing: what was made from it stays up to date.
+    done = {planned.name for planned in recipe.plan(folder, settings) if planned.status == "done"}
+    if stage not in done:
+        record(folder, provenance=provenance())
+        recipe.execute(folder, settings, only=stage)
     return folder
 
 
