@@ -11,7 +11,6 @@ import pytest
 import torch
 from tests.faults.job import run_job, tiny, wait_for
 
-from augury.activations import extract as extract_module
 from augury.activations import shards as shards_module
 from augury.activations.store import Store
 from augury.errors import AuguryError, Busy
@@ -23,10 +22,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the test forks"
 @pytest.fixture
 def loaded() -> Iterator[LoadedModel]:
     """A forked child cannot use the threads of its parent, so there is one only."""
-    threads, shard_bytes = torch.get_num_threads(), extract_module.SHARD_BYTES
+    threads = torch.get_num_threads()
     yield tiny()
     torch.set_num_threads(threads)
-    extract_module.SHARD_BYTES = shard_bytes  # type: ignore[misc]
 
 
 def _child(work: Callable[[], object]) -> int:

@@ -104,8 +104,12 @@ def texts() -> list[TokenisedTrace]:
 
 def run_job(loaded: LoadedModel, path: Path) -> None:
     """The job, in shards of a few traces."""
+    whole = extract_module.SHARD_BYTES
     extract_module.SHARD_BYTES = 900  # type: ignore[misc]
-    extract(loaded, texts(), PLAN, path)
+    try:
+        extract(loaded, texts(), PLAN, path)
+    finally:
+        extract_module.SHARD_BYTES = whole  # type: ignore[misc]
 
 
 def in_child(loaded: LoadedModel, path: Path, fault: Fault, counted: Path | None = None) -> int:
