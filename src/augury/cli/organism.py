@@ -38,7 +38,7 @@ def train_adapter(
         list[str] | None, typer.Option("--override", "-o", help="key=value on top of the recipe.")
     ] = None,
 ) -> None:
-    """Train the adapter that states calibrated confidence, and measure it (half an hour)."""
+    """Train the adapter that states calibrated confidence, and measure it (20 minutes)."""
     from augury.config import load_config
     from augury.organism.adapter import AdapterConfig
     from augury.organism.adapter_card import train_and_measure_adapter
