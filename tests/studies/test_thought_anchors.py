@@ -11,7 +11,7 @@ import pytest
 from tests.rollout_tree import MODEL, SPLIT, change, same_text, write_problem
 
 from augury.cli.app import app
-from augury.errors import CheckFailed, DataError, PartialFailure
+from augury.errors import CheckFailed, ConfigError, DataError, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
@@ -290,6 +290,13 @@ def test_every_config_of_the_study_loads() -> None:
             assert config.model.name.lower().endswith(f"distill-{model}")
             assert config.data.model.endswith(model) and config.data.split.startswith(f"{split}_")
             assert config.data.limit == (3 if size == "pilot" else None)
+
+
+def test_own_rollouts_decide_whose_solutions_are_read(tree: Path) -> None:
+    organism = STUDY.default_config()
+    with pytest.raises(ConfigError, match="follow from rollouts"):
+        STUDY.read_config(organism, [f"data.path={tree}", f"data.model={MODEL}"])
+    assert STUDY.read_config(organism, [f"data.path={tree}"]).data.setting.model == "organism"
 
 
 def test_the_command_ends_with_three_where_a_problem_was_left_out(

@@ -49,7 +49,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config_of(root: Path, *more: str) -> ThoughtAnchorsConfig:
     return STUDY.read_config(
-        None,
+        STUDY.default_config().with_name("labels.yaml"),
         [
             "activations=true",
             f"data.path={root}",

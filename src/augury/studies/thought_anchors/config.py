@@ -91,6 +91,8 @@ class DataConfig(Config):
             raise ValueError("source 'hub' needs a revision")
         if self.source == "hub" and self.rollouts is not None:
             raise ValueError("own rollouts are made in a folder: set source to folder")
+        if self.rollouts is not None and {"model", "split"} & self.model_fields_set:
+            raise ValueError("model and split follow from rollouts: leave them out, or take labels")
         return self
 
     @property
