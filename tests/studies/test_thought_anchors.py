@@ -11,6 +11,7 @@ import pytest
 from tests.rollout_tree import MODEL, SPLIT, change, same_text, write_problem
 
 from augury.cli.app import app
+from augury.config import dump_yaml
 from augury.errors import CheckFailed, ConfigError, DataError, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
@@ -292,11 +293,15 @@ def test_every_config_of_the_study_loads() -> None:
             assert config.data.limit == (3 if size == "pilot" else None)
 
 
-def test_own_rollouts_decide_whose_solutions_are_read(tree: Path) -> None:
+def test_own_rollouts_decide_whose_solutions_are_read(tree: Path, tmp_path: Path) -> None:
     organism = STUDY.default_config()
     with pytest.raises(ConfigError, match="follow from rollouts"):
         STUDY.read_config(organism, [f"data.path={tree}", f"data.model={MODEL}"])
-    assert STUDY.read_config(organism, [f"data.path={tree}"]).data.setting.model == "organism"
+    config = STUDY.read_config(organism, [f"data.path={tree}"])
+    assert config.data.setting.model == "organism"
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_yaml(config))
+    assert STUDY.read_config(path, []) == config
 
 
 def test_the_command_ends_with_three_where_a_problem_was_left_out(

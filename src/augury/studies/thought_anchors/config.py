@@ -48,6 +48,9 @@ def residual_name(target: str) -> str:
     return f"{target}_residual"
 
 
+_MODEL, _SPLIT = "deepseek-r1-distill-qwen-14b", "correct_base_solution"
+
+
 class DataConfig(Config):
     """Which problems are read, and from where."""
 
@@ -60,10 +63,10 @@ class DataConfig(Config):
     revision: str = ""
     """For `hub`: the commit, 40 hexadecimal digits."""
 
-    model: str = "deepseek-r1-distill-qwen-14b"
+    model: str = _MODEL
     """Folder of the model that wrote the solutions."""
 
-    split: str = "correct_base_solution"
+    split: str = _SPLIT
     """Folder of the solutions: `correct_base_solution` or `incorrect_base_solution`."""
 
     problems: tuple[int, ...] = ()
@@ -91,7 +94,8 @@ class DataConfig(Config):
             raise ValueError("source 'hub' needs a revision")
         if self.source == "hub" and self.rollouts is not None:
             raise ValueError("own rollouts are made in a folder: set source to folder")
-        if self.rollouts is not None and {"model", "split"} & self.model_fields_set:
+        named = (self.model, self.split) != (_MODEL, _SPLIT)
+        if self.rollouts is not None and named:
             raise ValueError("model and split follow from rollouts: leave them out, or take labels")
         return self
 
