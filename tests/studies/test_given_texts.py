@@ -116,19 +116,24 @@ def test_long_texts_are_cut_in_front_of_a_word_and_long_prompts_left_out(
     chains: list[Trace], tmp_path: Path
 ) -> None:
     long = chains[0].completion * 40
+    # Shifted by a few tokens each, so that the context ends at different places of its words.
+    shifted = {f"long {k}": "12 " * k + long for k in range(8)}
     rows = [
         _row(chains[0], id="fits"),
-        _row(chains[0], id="long", completion=long),
+        *(_row(chains[0], id=name, completion=text) for name, text in shifted.items()),
         _row(chains[0], id="prompt", prompt=long),
     ]
     texts, cut = read_given(_config(_write(tmp_path / "texts.jsonl", rows)))
-    assert cut == 1 and len(texts) == 2
+    assert cut == 8 and len(texts) == 9
     (short,) = [text for text in texts if text.finished]
-    (shorter,) = [text for text in texts if not text.finished]
-    context = 1024
     assert short.completion == chains[0].completion
-    assert context - 20 < len(shorter.prompt_ids) + len(shorter.token_ids) <= context
-    assert long.startswith(shorter.completion) and long[len(shorter.completion)].isspace()
+    context = 1024
+    for text in texts:
+        if text is short:
+            continue
+        (whole,) = [each for each in shifted.values() if each.startswith(text.completion)]
+        assert context - 20 < len(text.prompt_ids) + len(text.token_ids) <= context
+        assert whole[len(text.completion)].isspace()
 
 
 @pytest.mark.parametrize(
