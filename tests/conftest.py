@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,24 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers beside each other, each with as many threads as there are cores, wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_in_the_process() -> Iterator[None]:
+    """Settings of the process are part of every store's identity: no test may leave others."""
+    before = _settings()
+    yield
+    assert before in ((), _settings())
+
+
+def _settings() -> tuple[object, ...]:
+    """What `activations.machine` reads, without importing torch where no test did."""
+    if (torch := sys.modules.get("torch")) is None:
+        return ()
+    return torch.get_num_threads(), torch.get_float32_matmul_precision()
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ from augury.organism.questions import (
     held_out_choices,
     options_text,
 )
+from augury.organism.threads import torch_threads
 from augury.organism.world import LARGEST
 from augury.targets.confidence import spread_over_bins
 from augury.traces.prompts import render_prompt
@@ -110,9 +111,18 @@ def train_adapter(
         say: Is told how far it is.
         at_answers: Is shown the model when it answers, before it is taught confidence.
     """
+    with torch_threads(config.threads):
+        _train(config, folder, say, at_answers)
+
+
+def _train(
+    config: AdapterConfig,
+    folder: Path,
+    say: Callable[[str], None],
+    at_answers: Callable[[LoadedModel], None],
+) -> None:
     from peft import LoraConfig, get_peft_model
 
-    torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     loaded = load_model(ModelConfig(name="organism", dtype="float32"))
     settings = LoraConfig(

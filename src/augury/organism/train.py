@@ -20,6 +20,7 @@ from augury.config import Config, difference_table
 from augury.errors import ConfigError
 from augury.organism.corpus import Batch, Stage, draw_document, single_rows
 from augury.organism.muon import Muon
+from augury.organism.threads import torch_threads
 from augury.organism.tokenizer import train_tokenizer
 from augury.organism.world import LARGEST
 from augury.runs.atomic import write_bytes, write_json
@@ -91,7 +92,11 @@ def train_organism(
     from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(config.threads)
+    with torch_threads(config.threads):
+        return _train(config, folder, say)
+
+
+def _train(config: TrainConfig, folder: Path, say: Callable[[str], None]) -> LlamaForCausalLM:
     torch.manual_seed(config.seed)
     tokenizer = train_tokenizer(_tokenizer_texts(config.seed), config.vocabulary, folder)
     model = LlamaForCausalLM(_architecture(config, tokenizer))
