@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -180,8 +181,12 @@ def test_spans_are_checked_in_the_tokens_of_a_model(tree: Path, tmp_path: Path) 
     folder = root / MODEL / SPLIT / "problem_103"
     solution = json.loads((folder / "base_solution.json").read_text())["solution"]
     change(folder / "base_solution.json", None, solution=solution.replace("Same.", "Same. Oh!", 1))
-    with pytest.raises(CheckFailed, match=r"problem 103, sentence 2: text before it .*Oh!"):
+    change(root / MODEL / SPLIT / "problem_104" / "chunks_labeled.json", -1, chunk="xi of")
+    with pytest.raises(CheckFailed) as error:
         check_spans(DataConfig(path=str(root), model=MODEL, split=SPLIT))
+    told = str(error.value)
+    assert re.search(r"problem 103: .*:2:chunk: .*text before it is in no chunk: 'Oh!'", told)
+    assert "problem 104: text behind it is in no sentence: 'problem 104 step 13.'" in told
 
 
 def world(problems: int = 12, sentences: int = 40) -> tuple[pl.DataFrame, Features, list[Fold]]:
