@@ -75,6 +75,25 @@ def test_a_problem_that_cannot_be_read_is_left_out_and_listed(
     assert any(line.startswith("skipped problem 105") for line in STUDY.conclude(run))
 
 
+def test_a_problem_of_one_sentence_is_left_out_where_the_last_one_is(tmp_path: Path) -> None:
+    for number in range(4):
+        write_problem(tmp_path, number, sentences=7)
+    folder = tmp_path / MODEL / SPLIT / "problem_2"
+    labels = json.loads((folder / "chunks_labeled.json").read_text())
+    (folder / "chunks_labeled.json").write_text(json.dumps(labels[:1]))
+    config = STUDY.read_config(LABELS, [*overrides(tmp_path), "folds={kind: k-fold, k: 3}"])
+    run = STUDY.start(tmp_path / "runs", config, "one")
+    for stage in ("rollouts", "read", "sentences"):
+        STUDY.execute(run, config, only=stage)
+    assert pl.read_csv(run.path / PROBLEMS)["status"].to_list() == ["ok"] * 3 + ["skipped"]
+    (told,) = failures(run)
+    assert "problem_2" in told and "labels.drop_last" in told
+    stopping = STUDY.read_config(LABELS, [*overrides(tmp_path), "data.on_fault=stop"])
+    run = STUDY.start(tmp_path / "runs", stopping, "stop")
+    with pytest.raises(DataError, match="problem_2"):
+        STUDY.execute(run, stopping)
+
+
 def test_a_problem_that_cannot_be_read_ends_the_run_where_that_is_asked(
     done: tuple[Run, ThoughtAnchorsConfig], tmp_path: Path
 ) -> None:
