@@ -70,6 +70,7 @@ def evaluate_scores(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]
         "top_recall": {f"{target}:{rung}": value for (target, rung), value in recall.items()},
         "bins": _bins(test, table, config, best),
         "chosen": chosen,
+        "on_validation": quality,
         "best_sites": best,
         "seeds": _seed_spread(test),
     }
