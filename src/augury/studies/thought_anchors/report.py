@@ -26,7 +26,14 @@ from augury.studies.thought_anchors.conclusion import (
     states_line,
 )
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
-from augury.studies.thought_anchors.evaluation import CSV, PLAN, SUMMARY, read_cells
+from augury.studies.thought_anchors.evaluation import (
+    CSV,
+    PLAN,
+    SUMMARY,
+    on_validation,
+    read_cells,
+    read_predictions,
+)
 from augury.studies.thought_anchors.figures import FIGURES
 from augury.studies.thought_anchors.own_rollouts import ABOUT
 from augury.studies.thought_anchors.planted_report import planted_section
@@ -53,7 +60,7 @@ class _Facts:
         self.planted = _json(run.path / ABOUT).get("planted", [])
         self.conclusions: list[Conclusion] = []
         self.answer: list[str] = []
-        held = self.summary["on_validation"]
+        held = on_validation(read_predictions(run), config)
         if config.activations:
             targets = dict.fromkeys(result.target for result in self.results)
             self.conclusions = [
