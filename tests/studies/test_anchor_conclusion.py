@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.score import Score
+from augury.rollouts.planted import TOGETHER
 from augury.studies.thought_anchors.conclusion import (
     conclude_states,
     conclude_target,
     states_line,
 )
+from augury.studies.thought_anchors.planted_report import planted_line
 
 EXPLAINED, BEYOND = "predictive, explained by text", "predictive beyond baselines"
 FEW = "insufficient data"
@@ -77,3 +79,18 @@ def test_the_answer_names_the_targets_on_which_states_add() -> None:
         "not shown to add to text and place on any of anchor_binary."
     )
     assert told(FEW, FEW).startswith("Too few problems")
+
+
+def test_what_was_planted_is_told_of_the_estimator_that_is_studied() -> None:
+    row = {
+        "kind": TOGETHER,
+        "estimator": "counterfactual",
+        "auroc": 0.7,
+        "auroc_interval": {"low": 0.6, "high": 0.8},
+        "p": 0.01,
+        "problems": 15,
+    }
+    other = {**row, "kind": "corrections", "auroc": 0.9}
+    told = planted_line([other, row], "counterfactual")
+    assert "0.700 [0.600 to 0.800], p 0.01, mean of 15 problems" in told
+    assert planted_line([other, row], "resampling") == ""

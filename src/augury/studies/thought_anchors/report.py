@@ -36,7 +36,7 @@ from augury.studies.thought_anchors.evaluation import (
 )
 from augury.studies.thought_anchors.figures import FIGURES
 from augury.studies.thought_anchors.own_rollouts import ABOUT
-from augury.studies.thought_anchors.planted_report import planted_section
+from augury.studies.thought_anchors.planted_report import planted_line, planted_section
 from augury.studies.thought_anchors.sentences import FACTS, PROBLEMS
 from augury.studies.thought_anchors.state_report import (
     limits_of_reading,
@@ -66,10 +66,12 @@ class _Facts:
             self.conclusions = [
                 conclude_states(self.results, target, held[target]) for target in targets
             ]
-            self.answer = [states_line(self.conclusions)]
+            self.answer.append(states_line(self.conclusions))
         ladder = [
             conclude_target(self.results, target, held[target]) for target in config.labels.targets
         ]
+        if line := planted_line(self.planted, config.labels.estimator):
+            self.answer.append(line)
         # Beside probes, what every rung adds is for the table to tell.
         kept = 1 if config.activations else None
         self.conclusions += [replace(one, lines=one.lines[:kept]) for one in ladder]
@@ -296,7 +298,7 @@ def _deferral(facts: _Facts) -> Section:
         "Deferral",
         [
             Paragraph(
-                f"Rung {facts.summary['chosen']}, the best on validation. Each fold's two "
+                f"Scores of {facts.summary['chosen']}, the best on validation. Each fold's two "
                 f"thresholds come from its own validation problems, for {aim}."
             ),
             Paragraph(
