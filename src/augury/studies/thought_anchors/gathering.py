@@ -86,7 +86,7 @@ def reader_glimpse(model: ModelConfig) -> dict[str, str]:
     A model of the hub has none: its revision says it, and the store refuses another one.
     """
     try:
-        named = {"name": expand(model.name, "model.name"), "adapter": model.adapter}
+        named = {"model files": expand(model.name, "model.name"), "adapter": model.adapter}
     except MissingInput:
         # the stage itself says what is wrong
         return {}

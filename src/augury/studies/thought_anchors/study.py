@@ -43,7 +43,7 @@ def _read_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
     if not config.activations:
         return {"activations": False}
     asked = _files_and("activations", "data", "model", "reading")(config)
-    return {**asked, "reader": reader_glimpse(config.model)}
+    return {**asked, **reader_glimpse(config.model)}
 
 
 def _probe_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
