@@ -86,7 +86,7 @@ def reader_glimpse(model: ModelConfig) -> dict[str, str]:
     A model of the hub has none: its revision says it, and the store refuses another one.
     """
     try:
-        named = {"model files": expand(model.name, "model.name"), "adapter": model.adapter}
+        named = {"model files": expand(model.name, "model.name"), "adapter files": model.adapter}
     except MissingInput:
         # the stage itself says what is wrong
         return {}
@@ -94,4 +94,4 @@ def reader_glimpse(model: ModelConfig) -> dict[str, str]:
     return {key: glimpse(folder, _MODEL_FILES) for key, folder in folders.items()}
 
 
-_MODEL_FILES = ("*.safetensors", "config.json", "tokenizer.json")
+_MODEL_FILES = ("*.safetensors", "*config.json", "tokenizer.json")
