@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,25 @@ def test_a_problem_that_cannot_be_read_is_left_out_and_listed(
     assert "problem 105" in failures(run)[0]
     assert 105 not in pl.read_parquet(run.path / SENTENCES)["problem"]
     assert any(line.startswith("skipped problem 105") for line in STUDY.conclude(run))
+
+
+def test_a_problem_of_one_sentence_is_left_out_where_the_last_one_is(tmp_path: Path) -> None:
+    for number in range(4):
+        write_problem(tmp_path, number, sentences=7)
+    folder = tmp_path / MODEL / SPLIT / "problem_2"
+    labels = json.loads((folder / "chunks_labeled.json").read_text())
+    (folder / "chunks_labeled.json").write_text(json.dumps(labels[:1]))
+    config = STUDY.read_config(LABELS, [*overrides(tmp_path), "folds={kind: k-fold, k: 3}"])
+    run = STUDY.start(tmp_path / "runs", config, "one")
+    for stage in ("rollouts", "read", "sentences"):
+        STUDY.execute(run, config, only=stage)
+    assert pl.read_csv(run.path / PROBLEMS)["status"].to_list() == ["ok"] * 3 + ["skipped"]
+    (told,) = failures(run)
+    assert "problem_2" in told and "labels.drop_last" in told
+    stopping = STUDY.read_config(LABELS, [*overrides(tmp_path), "data.on_fault=stop"])
+    run = STUDY.start(tmp_path / "runs", stopping, "stop")
+    with pytest.raises(DataError, match="problem_2"):
+        STUDY.execute(run, stopping)
 
 
 def test_a_problem_that_cannot_be_read_ends_the_run_where_that_is_asked(
@@ -180,8 +200,12 @@ def test_spans_are_checked_in_the_tokens_of_a_model(tree: Path, tmp_path: Path) 
     folder = root / MODEL / SPLIT / "problem_103"
     solution = json.loads((folder / "base_solution.json").read_text())["solution"]
     change(folder / "base_solution.json", None, solution=solution.replace("Same.", "Same. Oh!", 1))
-    with pytest.raises(CheckFailed, match=r"problem 103, sentence 2: text before it .*Oh!"):
+    change(root / MODEL / SPLIT / "problem_104" / "chunks_labeled.json", -1, chunk="xi of")
+    with pytest.raises(CheckFailed) as error:
         check_spans(DataConfig(path=str(root), model=MODEL, split=SPLIT))
+    told = str(error.value)
+    assert re.search(r"problem 103: .*:2:chunk: .*text before it is in no chunk: 'Oh!'", told)
+    assert "problem 104: text behind it is in no sentence: 'problem 104 step 13.'" in told
 
 
 def world(problems: int = 12, sentences: int = 40) -> tuple[pl.DataFrame, Features, list[Fold]]:

@@ -214,6 +214,19 @@ def test_receivers_are_the_heads_that_single_out_a_few_sentences() -> None:
     assert receiver_scores(heads, TRACE, fitted, count=1)[1] == [2]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_problem_that_says_nothing_does_not_choose_the_receivers() -> None:
+    """As one that is too short to have readers, or one in which the head is the same throughout."""
+    rng = np.random.default_rng(8)
+    heads = rng.random((len(TRACE), 6))
+    heads[:, 2] = 0.1 * rng.random(len(TRACE)) + (PLACE == 7)
+    everywhere = np.ones(len(TRACE), dtype=bool)
+    for columns in (slice(None), slice(2, 3)):
+        told = heads.copy()
+        told[TRACE == 0, columns] = 1 / 3
+        assert receiver_scores(told, TRACE, everywhere, count=1)[1] == [2]
+
+
 def test_sentences_without_a_reader_stand_out_by_nothing() -> None:
     heads = np.random.default_rng(9).random((len(TRACE), 3)) + TRACE[:, None]
     known = PLACE < SENTENCES - 4

@@ -232,6 +232,19 @@ def test_other_states_are_not_mixed_into_a_store(
         STUDY.execute(run, config_of(tree, change, *more))
 
 
+def test_other_weights_under_the_same_name_are_noticed(tree: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    weights = folder / "model.safetensors"
+    weights.write_bytes(bytes(10_000))
+    config = config_of(tree, f"model.name={folder}")
+    read = next(stage for stage in STUDY.stages if stage.name == "read")
+    before = read.inputs(config)
+    assert read.inputs(config) == before
+    weights.write_bytes(bytes(9_999) + b"x")
+    assert read.inputs(config) != before
+
+
 def test_labels_that_changed_are_not_judged_with_older_scores(
     done: tuple[Run, ThoughtAnchorsConfig], tree: Path
 ) -> None:
@@ -245,7 +258,9 @@ def test_nothing_is_read_behind_a_pilot_that_fails(tree: Path, tmp_path: Path) -
     wrong = "model.module_names={final_norm: model.layers.0.input_layernorm}"
     config = config_of(tree, wrong)
     run = STUDY.start(tmp_path, config, "wrong")
-    with pytest.raises(CheckFailed, match="final norm"):
+    with pytest.raises(
+        CheckFailed, match=r"pilot of 3 problems.*final norm.*other 7 problems nothing was read"
+    ):
         STUDY.execute(run, config)
     assert not (run.path / READING).exists()
     assert not list((run.path / STORE).iterdir())

@@ -37,6 +37,7 @@ __all__ = [
     "best_sites",
     "evaluate_scores",
     "judge_scores",
+    "on_validation",
     "read_cells",
     "read_predictions",
     "tripwires_of",
@@ -59,7 +60,7 @@ def evaluate_scores(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]
     rows = [_row(result, recall[result.target, result.predictor]) for result in results]
     write_csv(run.path / CSV, list(rows[0]), [list(row.values()) for row in rows])
     wires = touch_wires(run, config)
-    quality = _on_validation(every, config)
+    quality = on_validation(every, config)
     first: Target = (
         "anchor_binary" if "anchor_binary" in config.labels.targets else config.labels.targets[0]
     )
@@ -204,10 +205,13 @@ def _mean(values: np.ndarray) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def _on_validation(
-    every: pl.DataFrame, config: ThoughtAnchorsConfig
-) -> dict[str, dict[str, float]]:
-    """Mean score within validation problems over all folds, of each target and predictor."""
+def on_validation(every: pl.DataFrame, config: ThoughtAnchorsConfig) -> dict[str, dict[str, float]]:
+    """Mean score within validation problems over all folds, of each target and predictor.
+
+    Args:
+        every: As `read_predictions`.
+        config: Of the run.
+    """
     held = every.filter(pl.col("split") == "validation")
     unit = held.select((pl.col("fold") + " " + pl.col("trace").cast(pl.String)).alias("unit"))
     groups = np.unique(unit["unit"].to_numpy(), return_inverse=True)[1]

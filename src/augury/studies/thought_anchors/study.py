@@ -24,7 +24,7 @@ from augury.studies.thought_anchors import (
     standing,
 )
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
-from augury.studies.thought_anchors.gathering import file_digests
+from augury.studies.thought_anchors.gathering import file_digests, reader_glimpse
 
 __all__ = ["STUDY"]
 
@@ -42,7 +42,8 @@ def _read_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
     # Without a model the problems matter to the stages behind alone.
     if not config.activations:
         return {"activations": False}
-    return _files_and("activations", "data", "model", "reading")(config)
+    asked = _files_and("activations", "data", "model", "reading")(config)
+    return {**asked, **reader_glimpse(config.model)}
 
 
 def _probe_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
