@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from augury.activations.plan import ReadingPlan
 from augury.activations.store import Store
 from augury.cli.app import app
 from augury.config import load_config
-from augury.errors import CheckFailed, ConfigError
+from augury.errors import CheckFailed, ConfigError, UsageError
+from augury.models.named import without_weights
+from augury.models.source import ORGANISM, find_model
 from augury.studies import reading
 from augury.studies.reading import ReadingJob, estimate_job, load_reader, run_job
 from augury.studies.texts import TraceConfig
@@ -117,6 +121,29 @@ def test_an_estimate_is_what_comes(folder: Path) -> None:
     # 128 wide, 384 inside: 4 d^2 + 3 d m weights in each of three blocks.
     weights = 3 * (4 * 128**2 + 3 * 128 * 384)
     assert 2 * weights * told.tokens < told.flops < 2.6 * weights * told.tokens
+
+
+def test_without_weights_everything_but_the_time_is_reckoned(folder: Path, tmp_path: Path) -> None:
+    bare_folder = tmp_path / "bare"
+    ignored = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(find_model(ORGANISM, None), bare_folder, ignore=ignored)
+    texts = TraceConfig(source="traces", path=str(folder / "traces.parquet"))
+    model = JOB.model.model_copy(update={"name": str(bare_folder), "dtype": "float32"})
+    job = JOB.model_copy(update={"traces": texts})
+    bare = estimate_job(without_weights(job.model_copy(update={"model": model})))
+    told = estimate_job(job)
+    assert math.isnan(bare.seconds) and bare.tried == 0 < told.tried
+    for name in ("rows", "sites", "tokens", "bytes", "memory", "flops"):
+        assert getattr(bare, name) == getattr(told, name), name
+    assert bare.lines()[-1] == "time     not known without the weights"
+    with pytest.raises(UsageError, match=r"traces\.source"):
+        estimate_job(without_weights(JOB))
+
+
+def test_a_price_needs_a_time() -> None:
+    asked = ["estimate", "--no-weights", "--per-hour", "2.5"]
+    refused = CliRunner().invoke(app, asked).exception
+    assert isinstance(refused, UsageError) and "--per-hour" in str(refused)
 
 
 def test_a_reader_that_reads_something_else_stops_the_job(

@@ -52,16 +52,36 @@ def estimate(
     per_hour: Annotated[
         float | None, typer.Option("--per-hour", min=0, help="Price of an hour of this machine.")
     ] = None,
+    no_weights: Annotated[
+        bool,
+        typer.Option(
+            "--no-weights",
+            help="Of a model whose config and tokenizer alone are here or fetched; no time.",
+        ),
+    ] = False,
 ) -> None:
     """Say what a reading will cost: rows, bytes, memory, operations, minutes, money."""
+    from augury.errors import UsageError
+    from augury.models.named import without_weights
     from augury.studies.reading import estimate_job
     from augury.studies.registry import find_study
 
+    if no_weights and per_hour is not None:
+        raise UsageError(
+            "--per-hour",
+            found="--no-weights beside it",
+            expected="a time to multiply, which only a trial with the weights gives",
+            fix="leave one of them out",
+        )
     recipe = find_study(study) if study else None
-    if recipe is not None and recipe.estimate is not None:
-        found = recipe.estimate(recipe.read_config(config, override or []))
+    own = recipe.estimate if recipe is not None else None
+    if recipe is not None and own is not None:
+        settings = recipe.read_config(config, override or [])
     else:
-        found = estimate_job(_job(config, study, override))
+        settings = _job(config, study, override)
+    if no_weights:
+        settings = without_weights(settings)
+    found = (own or estimate_job)(settings)
     for line in found.lines():
         print(line)
     if per_hour is not None:
