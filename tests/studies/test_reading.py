@@ -21,6 +21,7 @@ from augury.models.named import without_weights
 from augury.models.source import ORGANISM, find_model
 from augury.studies import reading
 from augury.studies.reading import ReadingJob, estimate_job, load_reader, run_job
+from augury.studies.study import configs_folder
 from augury.studies.texts import TraceConfig
 from augury.traces.table import read_traces, write_jsonl
 from augury.traces.tokens import read_tokenised
@@ -106,8 +107,22 @@ def test_only_the_blocks_that_are_needed_are_loaded() -> None:
     assert len(reader.blocks.layers) == 3 and reader.blocks.head is None
     attention = load_reader(JOB.named_model, ("query.1", "key.0"))
     assert len(attention.blocks.layers) == 2 and attention.blocks.head is None
-    whole = load_reader(JOB.named_model, ("resid.0", "logits"))
-    assert len(whole.blocks.layers) == whole.depth and whole.blocks.head is not None
+    for last in ("logits", "final", "resid.5"):
+        whole = load_reader(JOB.named_model, ("resid.0", last))
+        assert len(whole.blocks.layers) == whole.depth and whole.blocks.head is not None
+
+
+@pytest.mark.parametrize(("last", "loads"), [("resid.4", 2), ("resid.5", 1)])
+def test_no_second_model_is_loaded_beside_a_whole_one(
+    last: str, loads: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    sound = reading.load_model
+    monkeypatch.setattr(reading, "load_model", lambda *a, **k: counted.append(a) or sound(*a, **k))
+    texts = TraceConfig(source="traces", path=str(folder / "traces.parquet"))
+    plan = JOB.reading.model_copy(update={"sites": ("resid.0", last)})
+    run_job(JOB.model_copy(update={"traces": texts, "reading": plan}), tmp_path)
+    assert len(counted) == loads
 
 
 def test_an_estimate_is_what_comes(folder: Path) -> None:
@@ -138,6 +153,18 @@ def test_without_weights_everything_but_the_time_is_reckoned(folder: Path, tmp_p
     assert bare.lines()[-1] == "time     not known without the weights"
     with pytest.raises(UsageError, match=r"traces\.source"):
         estimate_job(without_weights(JOB))
+
+
+@pytest.mark.parametrize("study", ["introspection", "state-transition", "thought-anchors"])
+def test_a_study_that_makes_its_own_texts_is_no_reading_job(study: str, tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, ["extract", str(tmp_path), "--study", study]).exception
+    assert isinstance(refused, UsageError) and f"augury run {study}" in str(refused)
+
+
+def test_an_estimate_finds_the_study_of_its_config() -> None:
+    config = configs_folder() / "thought-anchors" / "labels.yaml"
+    told = CliRunner().invoke(app, ["estimate", "-c", str(config)]).exception
+    assert isinstance(told, UsageError) and "activations=true" in str(told)
 
 
 def test_a_price_needs_a_time() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from augury.errors import UsageError
-from augury.studies.registry import STUDIES, find_study, study_of
+from augury.errors import MissingInput, UsageError
+from augury.studies.registry import STUDIES, find_study, study_of, study_reading
 
 
 def started(root: Path, study: str, name: str, second: int) -> Path:
@@ -31,5 +31,19 @@ def test_a_run_is_found_by_name_path_or_as_the_latest_of_all_studies(tmp_path: P
         study_of(tmp_path, "one")
 
 
-def test_an_unknown_run_is_left_to_the_study_to_complain_about(tmp_path: Path) -> None:
-    assert study_of(tmp_path, "nothing") in STUDIES
+def test_an_unknown_run_is_told_with_the_runs_of_all_studies(tmp_path: Path) -> None:
+    for name in ("nothing", "latest"):
+        with pytest.raises(MissingInput, match="there is none yet"):
+            study_of(tmp_path, name)
+    started(tmp_path, "next-token", "one", 5)
+    started(tmp_path, "thought-anchors", "two", 3)
+    with pytest.raises(MissingInput, match="next-token/one, thought-anchors/two"):
+        study_of(tmp_path, "nothing")
+    assert study_of(tmp_path, str(tmp_path / "nothing")) in STUDIES
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_config_names_its_study_by_what_it_says_even_with_a_fault(study: str) -> None:
+    path = find_study(study).default_config()
+    assert study_reading(path, ()) == study
+    assert study_reading(path, ["model.nmae=x"]) == study

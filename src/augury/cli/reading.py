@@ -64,7 +64,7 @@ def estimate(
     from augury.errors import UsageError
     from augury.models.named import without_weights
     from augury.studies.reading import estimate_job
-    from augury.studies.registry import find_study
+    from augury.studies.registry import find_study, study_reading
 
     if no_weights and per_hour is not None:
         raise UsageError(
@@ -73,6 +73,8 @@ def estimate(
             expected="a time to multiply, which only a trial with the weights gives",
             fix="leave one of them out",
         )
+    if study is None and config is not None and not _is_job(config, override):
+        study = study_reading(config, override or [])
     recipe = find_study(study) if study else None
     own = recipe.estimate if recipe is not None else None
     if recipe is not None and own is not None:
@@ -88,14 +90,33 @@ def estimate(
         print(f"cost     {found.seconds / 3600 * per_hour:.2f} at {per_hour:g} an hour")
 
 
+def _is_job(config: Path, override: list[str] | None) -> bool:
+    from augury.config import load_config
+    from augury.errors import ConfigError
+    from augury.studies.reading import ReadingJob
+
+    try:
+        load_config(ReadingJob, config, override or [])
+    except ConfigError:
+        return False
+    return True
+
+
 def _job(config: Path | None, study: str | None, override: list[str] | None) -> ReadingJob:
     from augury.config import load_config
+    from augury.errors import UsageError
     from augury.studies.reading import ReadingJob
     from augury.studies.registry import find_study
 
     if study is None and config is not None:
         return load_config(ReadingJob, config, override or [])
-    job: ReadingJob = (
-        find_study(study or "backtracking-lag").read_config(config, override or []).job
-    )
+    name = study or "backtracking-lag"
+    job = getattr(find_study(name).read_config(config, override or []), "job", None)
+    if not isinstance(job, ReadingJob):
+        raise UsageError(
+            f"study {name}",
+            found="it makes the texts that it reads, as part of its run",
+            expected="backtracking-lag, or a config with the sections model, traces and reading",
+            fix=f"augury run {name}",
+        )
     return job

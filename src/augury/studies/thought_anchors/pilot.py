@@ -48,7 +48,7 @@ def pass_pilot(
         CheckFailed: A check failed; nothing else was read.
     """
     few = solutions.first(config.reading.pilot)
-    say(f"pilot: {len(few.traces)} problems before the other {len(solutions.traces)}")
+    say(f"pilot: {len(few.traces)} of {len(solutions.traces)} problems are read first")
     named = {trace.id: trace for trace in few.traces}
     checks = []
     for each in plans:
