@@ -175,7 +175,8 @@ def test_every_shipped_config_is_read_by_what_it_is_for(path: Path) -> None:
     elif path.parent.name == "rollouts":
         load_config(RolloutsConfig, path)
     else:
-        find_study(path.parent.name).read_config(path, ())
+        study = find_study(path.parent.name)
+        assert study.read_config(path, ()) == study.read_config(Path(path.stem), ())
 
 
 @pytest.mark.parametrize("size", ["pilot", "full"])

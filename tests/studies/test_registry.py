@@ -47,3 +47,25 @@ def test_a_config_names_its_study_by_what_it_says_even_with_a_fault(study: str) 
     path = find_study(study).default_config()
     assert study_reading(path, ()) == study
     assert study_reading(path, ["model.nmae=x"]) == study
+
+
+def test_a_shipped_config_names_its_study_and_a_missing_one_is_missing() -> None:
+    assert study_reading(Path("qwen-14b-correct-full"), ()) == "thought-anchors"
+    assert study_reading(Path("gemma-3-270m"), ()) == "next-token"
+    with pytest.raises(MissingInput, match=r"nowhere\.yaml"):
+        study_reading(Path("nowhere.yaml"), ())
+
+
+def test_a_shipped_config_is_named_without_its_path_and_a_file_goes_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = find_study("thought-anchors")
+    shipped = study.read_config(study.default_config().with_name("labels.yaml"), ())
+    assert study.read_config(Path("labels"), ()) == shipped != study.read_config(None, ())
+    with pytest.raises(MissingInput, match=r"or one of .*labels.*qwen-14b-correct-full"):
+        study.read_config(Path("label"), ())
+    with pytest.raises(MissingInput, match=r"nowhere/labels"):
+        study.read_config(Path("nowhere/labels"), ())
+    monkeypatch.chdir(tmp_path)
+    Path("labels").write_text("activations: true\n")
+    assert study.read_config(Path("labels"), ()).activations

@@ -92,12 +92,12 @@ def estimate(
 
 def _is_job(config: Path, override: list[str] | None) -> bool:
     from augury.config import load_config
-    from augury.errors import ConfigError
+    from augury.errors import ConfigError, MissingInput
     from augury.studies.reading import ReadingJob
 
     try:
         load_config(ReadingJob, config, override or [])
-    except ConfigError:
+    except (ConfigError, MissingInput):
         return False
     return True
 

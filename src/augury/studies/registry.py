@@ -41,17 +41,26 @@ def find_study(name: str) -> Study[Any]:
 def study_reading(path: Path, overrides: Sequence[str]) -> str:
     """The study that a config is of: the first that takes it, else the one with fewest faults.
 
+    Args:
+        path: As of `Study.read_config`: a file, or the name of a shipped config.
+        overrides: On top of it.
+
     Raises:
-        MissingInput: There is no such file.
+        MissingInput: There is no such config of any study.
     """
     faults: dict[str, int] = {}
+    missing: list[MissingInput] = []
     for name in STUDIES:
         try:
             find_study(name).read_config(path, overrides)
         except ConfigError as error:
             faults[name] = str(error).count("\n")
+        except MissingInput as error:
+            missing.append(error)
         else:
             return name
+    if not faults:
+        raise missing[0]
     return min(faults, key=lambda name: faults[name])
 
 
