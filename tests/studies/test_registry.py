@@ -27,7 +27,7 @@ def test_a_run_is_found_by_name_path_or_as_the_latest_of_all_studies(tmp_path: P
     assert study_of(Path("elsewhere"), str(one) + os.sep) == "next-token"
     started(tmp_path, "backtracking-lag", "one", 9)
     assert study_of(tmp_path, "latest") == "backtracking-lag"
-    with pytest.raises(UsageError, match="--study"):
+    with pytest.raises(UsageError, match=r"name its folder: .*backtracking-lag"):
         study_of(tmp_path, "one")
 
 

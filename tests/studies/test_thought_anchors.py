@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.rollout_tree import MODEL, SPLIT, change, same_text, write_problem
+from typer.testing import CliRunner
 
 from augury.cli.app import app
 from augury.config import dump_yaml
-from augury.errors import CheckFailed, ConfigError, DataError, PartialFailure
+from augury.errors import CheckFailed, ConfigError, DataError, MissingInput, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
@@ -182,6 +183,16 @@ def test_spans_are_checked_in_the_tokens_of_a_model(tree: Path, tmp_path: Path) 
     change(folder / "base_solution.json", None, solution=solution.replace("Same.", "Same. Oh!", 1))
     with pytest.raises(CheckFailed, match=r"problem 103, sentence 2: text before it .*Oh!"):
         check_spans(DataConfig(path=str(root), model=MODEL, split=SPLIT))
+
+
+def test_spans_are_checked_in_the_tokens_of_the_model_that_will_read(tree: Path) -> None:
+    asked = ["anchors", "check-spans", "-c", "labels"]
+    for part in (f"path={tree}", f"model={MODEL}", f"split={SPLIT}"):
+        asked += ["-o", f"data.{part}"]
+    refused = CliRunner().invoke(app, [*asked, "-o", "model.name=./nowhere"]).exception
+    assert isinstance(refused, MissingInput) and "nowhere" in str(refused)
+    told = CliRunner().invoke(app, [*asked, "-o", "model.name=./nowhere", "--model", "organism"])
+    assert told.exit_code == 0 and "in the tokens of organism" in told.output
 
 
 def world(problems: int = 12, sentences: int = 40) -> tuple[pl.DataFrame, Features, list[Fold]]:

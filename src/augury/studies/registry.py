@@ -89,7 +89,7 @@ def study_of(root: Path, name: str) -> str:
             f"run {name!r}",
             found=f"one in each of {', '.join(found)}",
             expected="one run of that name",
-            fix="say which with --study",
+            fix=f"name its folder: {root / found[0] / name}",
         )
     if not found and os.sep not in name:
         every = [f"{study}/{run.name}" for study in STUDIES for run in list_runs(root, study)[-3:]]
