@@ -97,6 +97,17 @@ def test_a_model_without_weights_is_counted_as_the_real_one(
     assert site_widths(bare, sites) == site_widths(real, sites)
 
 
+def test_a_device_that_is_too_small_is_told_with_the_size_of_the_weights(
+    save_tiny: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("device is full")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.to", full)
+    with pytest.raises(ConfigError, match=r"0\.0 GB of weights, more than is free on cpu"):
+        _load(save_tiny("llama"))
+
+
 def test_no_config_may_ask_for_a_model_without_weights() -> None:
     with pytest.raises(ValueError, match="meta has no weights"):
         ModelConfig(name="organism", device=NO_WEIGHTS)

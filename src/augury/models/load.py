@@ -157,7 +157,7 @@ def load_model(config: ModelConfig, *, blocks: int | None = None, head: bool = T
     Raises:
         MissingInput: The model or adapter is not there.
         Unsafe: It would need code of its own, or its weights are pickles.
-        ConfigError: Unknown architecture; the device is not there.
+        ConfigError: Unknown architecture; the device is not there, or too small.
         DataError: Weights are missing, or do not fit the architecture.
     """
     real = config.device != NO_WEIGHTS
@@ -178,7 +178,7 @@ def load_model(config: ModelConfig, *, blocks: int | None = None, head: bool = T
         )
         if adapter is not None:
             model = _adapted(model, adapter)
-        model = model.to(device).eval().requires_grad_(False)
+        model = _moved(model, device, folder).eval().requires_grad_(False)
         tokenizer = read_tokenizer(folder)
     absent = () if kind is AutoModelForCausalLM else ("head",)
     names = {key: path for key, path in config.module_names.items() if key not in absent}
@@ -259,6 +259,19 @@ def _weights(kind: Any, folder: Path, model_config: Any, dtype: torch.dtype) -> 
 def _shapes(kind: Any, model_config: Any, dtype: torch.dtype) -> Any:
     with torch.device(NO_WEIGHTS):
         return kind.from_config(model_config, dtype=dtype)
+
+
+def _moved(model: Any, device: torch.device, folder: Path) -> Any:
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError as error:
+        size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+        raise ConfigError(
+            f"model {folder}",
+            found=f"{size / 1e9:.1f} GB of weights, more than is free on {device}",
+            expected="room for them and for a batch",
+            fix="free the device, take a larger one or a smaller model, or set model.device=cpu",
+        ) from error
 
 
 def _adapted(model: Any, adapter: Path) -> Any:
