@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.rollout_tree import MODEL, SPLIT, change, same_text, write_problem
+from typer.testing import CliRunner
 
 from augury.cli.app import app
 from augury.config import dump_yaml
-from augury.errors import CheckFailed, ConfigError, DataError, PartialFailure
+from augury.errors import CheckFailed, ConfigError, DataError, MissingInput, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
@@ -206,6 +207,16 @@ def test_spans_are_checked_in_the_tokens_of_a_model(tree: Path, tmp_path: Path) 
     told = str(error.value)
     assert re.search(r"problem 103: .*:2:chunk: .*text before it is in no chunk: 'Oh!'", told)
     assert "problem 104: text behind it is in no sentence: 'problem 104 step 13.'" in told
+
+
+def test_spans_are_checked_in_the_tokens_of_the_model_that_will_read(tree: Path) -> None:
+    asked = ["anchors", "check-spans", "-c", "labels"]
+    for part in (f"path={tree}", f"model={MODEL}", f"split={SPLIT}"):
+        asked += ["-o", f"data.{part}"]
+    refused = CliRunner().invoke(app, [*asked, "-o", "model.name=./nowhere"]).exception
+    assert isinstance(refused, MissingInput) and "nowhere" in str(refused)
+    told = CliRunner().invoke(app, [*asked, "-o", "model.name=./nowhere", "--model", "organism"])
+    assert told.exit_code == 0 and "in the tokens of organism" in told.output
 
 
 def world(problems: int = 12, sentences: int = 40) -> tuple[pl.DataFrame, Features, list[Fold]]:

@@ -22,6 +22,8 @@ __all__ = ["Cost", "Study", "SweepPart", "config_parts", "configs_folder"]
 
 C = TypeVar("C", bound=Config)
 
+_YAML = (".yaml", ".yml")
+
 
 class Cost(Protocol):
     """What something will cost, such as `activations.estimate.Estimate`."""
@@ -118,7 +120,8 @@ class Study(Generic[C]):
         """
         if path is None:
             return self.default_config()
-        if path.exists() or path.suffix or path.name != str(path):
+        # Not any suffix: `llama-3.1-8b` is a bare name.
+        if path.exists() or path.suffix in _YAML or path.name != str(path):
             return path
         shipped = self.default_config().with_name(f"{path}.yaml")
         if not shipped.is_file():

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from augury.activations.estimate import Estimate, estimate
+from augury.activations.estimate import Estimate, estimate, in_minutes
 from augury.activations.extract import extract
 from augury.activations.plan import ReadingPlan
 from augury.activations.reading import Reading
@@ -108,7 +108,7 @@ class ReadingCost:
         found = [f"problems {self.problems}, left out {self.skipped}"]
         for name, one in self.parts:
             found += [f"{name}:", *(f"  {line}" for line in one.lines())]
-        return [*found, f"together {self.bytes / 1e9:.3f} GB, {self.seconds / 60:.1f} min"]
+        return [*found, f"together {self.bytes / 1e9:.3f} GB, time {in_minutes(self.seconds)}"]
 
 
 def estimate_reading(config: ThoughtAnchorsConfig) -> ReadingCost:

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from augury.activations.plan import ReadingPlan
 from augury.config import Config
-from augury.errors import UsageError
 from augury.evaluate.deferral import Objective
 from augury.models.load import ModelConfig
 from augury.rollouts.config import RolloutsConfig
@@ -235,19 +234,6 @@ class ThoughtAnchorsConfig(Config):
         """Targets of which, too, what place leaves over is judged."""
         wanted = self.activations and self.probes.residual
         return ("importance_abs",) if wanted and "importance_abs" in self.labels.targets else ()
-
-    @property
-    def job(self) -> ReadingJob:
-        """Refused: `augury extract` reads texts, and problems become texts in the stage `read`.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(
-            "study thought-anchors",
-            found="its problems are not texts of a reading job",
-            fix="read them with `augury run thought-anchors`",
-        )
 
     def reading_job(self, plan: ReadingPlan) -> ReadingJob:
         """The reading of all solutions by this plan."""

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter
 
-from augury.errors import CheckFailed
+from augury.errors import CheckFailed, MissingInput
 from augury.evaluate.cells import TEST, VALIDATION
 from augury.evaluate.deferral_plan import plan_deferrals, plan_facts
 from augury.evaluate.group_scores import GroupCell, GroupResult, judge_within_groups, scores_within
@@ -88,8 +88,12 @@ def read_predictions(run: Run) -> pl.DataFrame:
     """Scores of the ladder and of the probes, a row per fold and sentence that it did not train on.
 
     Raises:
+        MissingInput: The run has not come that far.
         CheckFailed: They are not of the same rows.
     """
+    for path in (run.path / PREDICTIONS, run.path / PROBES):
+        if not path.is_file():
+            raise MissingInput(str(path), found="no scores yet", fix="let the run come to its end")
     ladder, probes = (pl.read_parquet(run.path / name) for name in (PREDICTIONS, PROBES))
     if not probes.width:
         return ladder
