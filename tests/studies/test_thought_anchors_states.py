@@ -183,6 +183,22 @@ def test_a_leaderboard_never_holds_two_targets_against_each_other(
     assert "percentile" not in questions["importance_abs_text_residual"]
 
 
+def test_how_much_of_the_differences_within_problems_is_gone_is_told(
+    done: tuple[Run, ThoughtAnchorsConfig],
+) -> None:
+    run, _ = done
+    rows = pl.read_parquet(run.path / PROBES).filter(pl.col("split") == "test")
+    assert rows["anchor_binary_text_residual"].dtype == pl.Boolean
+    name, squares = "importance_abs_text_residual", {}
+    for column in ("importance_abs", name):
+        problems = [own[column].to_numpy() for _, own in rows.group_by("trace")]
+        squares[column] = sum(np.square(each - each.mean()).sum() for each in problems)
+    told = json.loads((run.path / SUMMARY).read_text())["taken_away"]
+    assert told == {name: pytest.approx(1 - squares[name] / squares["importance_abs"])}
+    report = (run.path / "report.md").read_text()
+    assert "The top share of each problem by what a ridge regression on place and words" in report
+
+
 def test_saved_probes_and_judgements_come_back(
     done: tuple[Run, ThoughtAnchorsConfig], tmp_path: Path
 ) -> None:
