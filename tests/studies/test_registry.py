@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from augury.errors import UsageError
+from augury.errors import MissingInput, UsageError
 from augury.studies.registry import STUDIES, find_study, study_of
 
 
@@ -33,3 +33,18 @@ def test_a_run_is_found_by_name_path_or_as_the_latest_of_all_studies(tmp_path: P
 
 def test_an_unknown_run_is_left_to_the_study_to_complain_about(tmp_path: Path) -> None:
     assert study_of(tmp_path, "nothing") in STUDIES
+
+
+def test_a_shipped_config_is_named_without_its_path_and_a_file_goes_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = find_study("thought-anchors")
+    shipped = study.read_config(study.default_config().with_name("labels.yaml"), ())
+    assert study.read_config(Path("labels"), ()) == shipped != study.read_config(None, ())
+    with pytest.raises(MissingInput, match=r"or one of .*labels.*qwen-14b-correct-full"):
+        study.read_config(Path("label"), ())
+    with pytest.raises(MissingInput, match=r"nowhere/labels"):
+        study.read_config(Path("nowhere/labels"), ())
+    monkeypatch.chdir(tmp_path)
+    Path("labels").write_text("activations: true\n")
+    assert study.read_config(Path("labels"), ()).activations

@@ -12,7 +12,8 @@ __all__ = ["app"]
 app = typer.Typer(help="Steps of the study introspection, one by one.", no_args_is_help=True)
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="YAML file; the organism's by default.")
+    Path | None,
+    typer.Option("--config", "-c", help="YAML file, or a shipped config by its name."),
 ]
 RunOption = Annotated[
     str | None, typer.Option("--run", help="A run; the last one ('latest') by default.")

@@ -29,7 +29,8 @@ def will_resume(command: str) -> None:
 def command(
     study: Annotated[str, typer.Argument(help="Name of the study, e.g. backtracking-lag.")],
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="YAML file; the organism's by default.")
+        Path | None,
+        typer.Option("--config", "-c", help="YAML file, or a shipped config by its name."),
     ] = None,
     override: Annotated[
         list[str] | None,

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from augury.config import Config, load_config
+from augury.errors import MissingInput
 from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.records import CellResult
 from augury.evaluate.standing import Standing
 from augury.evaluate.tripwires import Tripwire
+from augury.plain import shown
 from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
@@ -105,8 +107,28 @@ class Study(Generic[C]):
     """Config that is used when none is named: `configs/<study>/<default>.yaml`."""
 
     def read_config(self, path: Path | None, overrides: Sequence[str]) -> C:
-        """The config at `path`, or the default one, with overrides."""
-        return load_config(self.config, path or self.default_config(), overrides)
+        """The config that `find_config` finds, with overrides."""
+        return load_config(self.config, self.find_config(path), overrides)
+
+    def find_config(self, path: Path | None) -> Path:
+        """The file that is meant: the default one for None, a shipped one by its bare name.
+
+        Raises:
+            MissingInput: A bare name is neither a file here nor a shipped config.
+        """
+        if path is None:
+            return self.default_config()
+        if path.exists() or path.suffix or path.name != str(path):
+            return path
+        shipped = self.default_config().with_name(f"{path}.yaml")
+        if not shipped.is_file():
+            names = sorted(each.stem for each in shipped.parent.glob("*.yaml"))
+            raise MissingInput(
+                f"config {shown(str(path))}",
+                found="neither a file nor one of the study's own configs",
+                expected=f"the path of a YAML file, or one of {', '.join(names)}",
+            )
+        return shipped
 
     def default_config(self) -> Path:
         """Where the default config is."""
