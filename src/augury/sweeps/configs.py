@@ -149,6 +149,10 @@ class Resolver:
         ]
         return Distinct(tuple(members), crossed)
 
+    def forget_content(self) -> None:
+        """Look anew at the files that configs name: what they hold is part of a run's keys."""
+        self._runs.clear()
+
     def _built(self, setting: Setting) -> Config:
         key = tuple(setting.items())
         if key not in self._configs:

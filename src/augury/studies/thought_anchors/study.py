@@ -135,8 +135,9 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     sweep=SweepPart(
         judged="evaluation",
         standings=standing.standings,
-        shared=("read", "sentences", "scores"),
+        shared=("rollouts", "read", "sentences", "scores"),
         reads="read",
+        material=own_rollouts.rollouts_of,
     ),
     default="organism",
 )
