@@ -10,6 +10,7 @@ import pytest
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.group_scores import GroupCell, judge_within_groups, scores_within
 from augury.evaluate.verdict import BEYOND_BASELINES
+from augury.probes.residual import residual
 from augury.probes.spans import Spans
 from augury.studies.thought_anchors.net_probes import (
     fit_logistic_folds,
@@ -41,13 +42,19 @@ def folds() -> list[Fold]:
     ]
 
 
-def asked_of(values: np.ndarray, *, anchors: bool = False) -> Asked:
-    """A target, and the place as its position score."""
+def asked_of(
+    values: np.ndarray, *, anchors: bool = False, residuals: np.ndarray | None = None
+) -> Asked:
+    """A target, the place as its position score, and residual targets that folds share."""
+    place = np.stack([PLACE, PLACE**2], axis=1)
+    given = np.zeros((len(values), 0)) if residuals is None else residuals
     return Asked(
         values=values[:, None],
         is_anchor=(anchors,),
-        place=np.stack([PLACE, PLACE**2], axis=1),
         position=[-PLACE[:, None]] * PROBLEMS,
+        left_over=[residual(values, place, fold.train)[:, None] for fold in folds()],
+        residuals=[given] * PROBLEMS,
+        residual_is_anchor=(False,) * given.shape[1],
         problems=TRACE,
         folds=folds(),
     )

@@ -152,7 +152,12 @@ def test_probes_stand_beside_the_ladder_and_everything_is_told(
         if "@" in result.predictor:
             assert {"position", "position+text"} <= set(result.baselines)
     judged = {r.target for r in results}
-    assert judged == {"anchor_binary", "importance_abs", "importance_abs_residual"}
+    assert judged == {
+        "anchor_binary",
+        "importance_abs",
+        "anchor_binary_residual",
+        "importance_abs_residual",
+    }
     # Nothing is to be found in rollouts without an effect.
     assert sum(r.verdict == "predictive beyond baselines" for r in results) <= 2
     assert all(wire.passed for wire in STUDY.tripwires(run))

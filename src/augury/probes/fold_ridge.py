@@ -68,7 +68,10 @@ class FoldRidge:
         """
         if not (np.isfinite(l2) and l2 > 0):
             raise UsageError("l2", found=f"{l2}", expected="a strength above 0")
-        return Smoother(self._basis, self._spectrum, l2 * len(self._rows))
+        penalty = l2 * len(self._rows)
+        inverse = (self._basis * (1 / (self._spectrum + penalty) - 1 / penalty)) @ self._basis.T
+        inverse[np.diag_indices_from(inverse)] += 1 / penalty
+        return Smoother(inverse, penalty)
 
     def grid(self, fitted: HeldOut) -> LinearGrid:
         """The probes on raw states, one column per target."""
@@ -81,17 +84,31 @@ class FoldRidge:
 class Smoother:
     """C of one strength."""
 
-    def __init__(self, basis: np.ndarray, spectrum: np.ndarray, penalty: float) -> None:
+    def __init__(self, inverse: Float[np.ndarray, "row row"], penalty: float) -> None:
+        """Border the inverse of X X' + penalty I by the intercept."""
         self._penalty = penalty
-        inside = (basis * (1 / (spectrum + penalty) - 1 / penalty)) @ basis.T
-        inside[np.diag_indices_from(inside)] += 1 / penalty
-        ones = inside.sum(axis=1)
+        ones = inverse.sum(axis=1)
         self._to_intercept = ones / ones.sum()
-        self._inverse = inside - np.outer(ones, self._to_intercept)
+        self._inverse = inverse - np.outer(ones, self._to_intercept)
+
+    @classmethod
+    def of_products(cls, products: Float[np.ndarray, "row row"], penalty: float) -> Smoother:
+        """Of rows of which only the inner products are given, such as words by the thousand.
+
+        Args:
+            products: X X'.
+            penalty: Above 0, beside the sum of the squared errors.
+        """
+        factor = scipy.linalg.cho_factor(products + penalty * np.eye(len(products)))
+        return cls(scipy.linalg.cho_solve(factor, np.eye(len(products))), penalty)
 
     def solve(self, values: Float[np.ndarray, "row target"]) -> Float[np.ndarray, "row target"]:
         """The dual of the regression on all rows, to be given to `without` with the values."""
         return np.asarray(self._inverse @ values)
+
+    def intercept(self, values: Float[np.ndarray, "row target"]) -> Float[np.ndarray, " target"]:
+        """Of the regression on all rows."""
+        return np.asarray(self._to_intercept @ values)
 
     def without(
         self,

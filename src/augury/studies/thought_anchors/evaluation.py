@@ -22,7 +22,7 @@ from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.studies.openings import record_opening
-from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, residual_name
+from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig
 from augury.studies.thought_anchors.ladder import LADDER
 from augury.studies.thought_anchors.probes import PROBES, VERTICAL_SITE
 from augury.studies.thought_anchors.scores import PREDICTIONS, column_of
@@ -167,7 +167,7 @@ def best_sites(quality: dict[str, dict[str, float]]) -> dict[str, dict[str, str]
 
 def _judged(config: ThoughtAnchorsConfig) -> list[str]:
     """Names of all targets that scores are judged by."""
-    return [*config.labels.targets, *map(residual_name, config.residuals)]
+    return [*config.labels.targets, *config.residuals.values()]
 
 
 def _probes_of(table: pl.DataFrame, target: str) -> list[str]:
