@@ -13,9 +13,9 @@ from augury.evaluate.ceiling import Ceiling, ceiling_of
 from augury.report.tables import write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
-from augury.studies.thought_anchors.activations import unread_problems
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.gathering import Gathered, gather_problems
+from augury.studies.thought_anchors.placing import unread_problems
 from augury.targets.folds import assert_folds, k_folds, leave_one_group_out
 from augury.targets.importance import Importance, label_sentences, noise_ratio
 from augury.targets.rollout_counts import counts_of_shares
@@ -65,7 +65,7 @@ def make_sentences(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
 
 
 def _readable(run: Run, config: ThoughtAnchorsConfig) -> Gathered:
-    """All problems but those that the model could not read."""
+    """All problems but those that the model cannot read."""
     gathered = gather_problems(config.data)
     unread = unread_problems(run)
     pairs = zip(gathered.problems, gathered.traces, strict=True)
