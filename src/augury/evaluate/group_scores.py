@@ -21,13 +21,21 @@ from augury.evaluate.intervals import (
     simultaneous_lower,
 )
 from augury.evaluate.permutation import grid_p_values
+from augury.evaluate.rank_columns import rank_columns
 from augury.evaluate.ranks import mean_ranks, ranks_among
 from augury.evaluate.reorder import reorderings
 from augury.evaluate.score import Score
 from augury.evaluate.verdict import best_baseline, verdict_of
 from augury.shapes import RowGroups, RowScores
 
-__all__ = ["GroupCell", "GroupLead", "GroupResult", "judge_within_groups", "scores_within"]
+__all__ = [
+    "GroupCell",
+    "GroupLead",
+    "GroupResult",
+    "candidates_within",
+    "judge_within_groups",
+    "scores_within",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +105,24 @@ def scores_within(
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     return np.array([_reordered(values[at][None], scores[at])[0] for at in members])
+
+
+def candidates_within(
+    values: np.ndarray, scores: Float[np.ndarray, "row candidate"], groups: RowGroups
+) -> Float[np.ndarray, "candidate group"]:
+    """`scores_within` of many scores of the same values, to choose one by: numbers are ranked once.
+
+    Correlations are those of `scores_within` but for the last digits.
+    """
+    if values.dtype == bool:
+        return np.stack([scores_within(values, each, groups) for each in scores.T])
+    found = np.full((scores.shape[1], len(np.unique(groups))), np.nan)
+    for number, group in enumerate(np.unique(groups)):
+        at = np.flatnonzero(groups == group)
+        if len(at) >= 3 and np.ptp(values[at]) > 0:
+            same = np.broadcast_to(values[at, None], (len(at), scores.shape[1]))
+            found[:, number] = rank_columns(same, scores[at])
+    return found
 
 
 def judge_within_groups(

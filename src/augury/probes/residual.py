@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -15,21 +14,10 @@ from augury.errors import DataError
 from augury.probes.fold_ridge import Smoother
 from augury.shapes import RowGroups, RowScores
 
-__all__ = ["LeftOver", "residual", "residual_of_words"]
+__all__ = ["residual", "residual_of_words"]
 
-_STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+_STRENGTHS = (0.03, 0.3, 3.0, 30.0, 300.0)
 Columns = Float[np.ndarray, "row target"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LeftOver:
-    """What a regression on place and words leaves over of some targets."""
-
-    values: Columns
-
-    explained: Float[np.ndarray, " target"]
-    """Share of the variance of train rows that was foretold from other groups; 0 or less where the
-    regression knows nothing."""
 
 
 def residual(
@@ -69,14 +57,14 @@ def residual_of_words(
     train: Bool[np.ndarray, " row"],
     groups: RowGroups,
     strengths: Sequence[float] = _STRENGTHS,
-) -> LeftOver:
+) -> Columns:
     """Values less what a ridge regression on place and words predicts, fitted without their group.
 
     Words are as many as rows: a regression that was fitted to a row has learnt much of its value by
     heart, and would leave less over of train rows than of others, with another sign to the words.
     So each train row is foretold from the other groups of train rows, and all other rows from all
     of them. Place is standardised, with a penalty of 1; the strength of the words is the one that
-    foretells left-out train groups best, target by target.
+    foretells differences within left-out train groups best, target by target.
 
     Args:
         values: The targets.
@@ -102,11 +90,10 @@ def residual_of_words(
     for strength in strengths:
         products = of_place + of_words / strength
         tried = _left_over(values, products, train, members)
-        squared = (tried[train] ** 2).sum(axis=0)
+        squared = _within(tried[train], members)
         left = np.where(squared < best, tried, left)
         best = np.minimum(squared, best)
-    spread = ((values[train] - values[train].mean(axis=0)) ** 2).sum(axis=0)
-    return LeftOver(left, 1 - best / np.where(spread > 0, spread, 1.0))
+    return left
 
 
 def _left_over(
@@ -121,3 +108,8 @@ def _left_over(
     left = np.asarray(values - products @ whole - smoother.intercept(values[train]))
     left[train] = own
     return left
+
+
+def _within(values: Columns, members: Sequence[np.ndarray]) -> np.ndarray:
+    """Sum of squared deviations from the mean of the group, [target]."""
+    return np.sum([((values[at] - values[at].mean(axis=0)) ** 2).sum(axis=0) for at in members], 0)

@@ -8,8 +8,6 @@ All of it depends on the fold, whose train rows alone are fitted on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
@@ -22,11 +20,9 @@ from augury.studies.thought_anchors.ladder import Features
 from augury.studies.thought_anchors.scores import Fold
 from augury.targets.importance import anchors
 
-__all__ = ["Left", "left_by_place", "left_of_targets", "residual_anchors"]
+__all__ = ["left_by_place", "left_of_targets", "residual_anchors"]
 
 Columns = Float[np.ndarray, "row target"]
-Left = tuple[Columns, Sequence[float]]
-"""Residual targets, 0 and 1 for anchors; and the share of the variance that was taken away."""
 
 
 def left_by_place(values: Columns, features: Features, fold: Fold) -> Columns:
@@ -41,7 +37,7 @@ def left_by_place(values: Columns, features: Features, fold: Fold) -> Columns:
 def left_of_targets(
     table: pl.DataFrame, features: Features, fold: Fold, config: ThoughtAnchorsConfig
 ) -> Columns:
-    """The residual targets of a fold, in the order of `config.residuals`.
+    """The residual targets of a fold, in the order of `config.residuals`; 0 and 1 for anchors.
 
     Args:
         table: That stage `sentences` wrote.
@@ -59,9 +55,7 @@ def left_of_targets(
     else:
         words = tfidf(features.texts, fold.train)
         groups = np.unique(table["group"].to_numpy(), return_inverse=True)[1]
-        left = residual_of_words(
-            values, features.position, words, train=fold.train, groups=groups
-        ).values
+        left = residual_of_words(values, features.position, words, train=fold.train, groups=groups)
     sizes, percentile = table["importance_abs"].to_numpy(), config.labels.percentile
     columns = [left[:, sources.index(source)] for source in named]
     return np.stack(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from augury.evaluate.group_scores import scores_within
+from augury.evaluate.group_scores import candidates_within
 from augury.probes.fold_ridge import FoldRidge, HeldOut, Smoother
 from augury.probes.linear import LinearGrid, scores
 from augury.studies.thought_anchors.scores import Fold
@@ -174,8 +174,8 @@ def _best_strengths(outside: np.ndarray, asked: Asked, fold: int) -> list[int]:
     problems, best = asked.problems[rows], []
     for column, anchors in enumerate(kinds):
         values = _of_kind(goals[rows, column], anchors)
-        quality = [_mean(scores_within(values, each[rows, column], problems)) for each in outside]
-        best.append(int(np.argmax(quality)))
+        quality = candidates_within(values, outside[:, rows, column].T, problems)
+        best.append(int(np.argmax([_mean(each) for each in quality])))
     return best
 
 
@@ -201,15 +201,10 @@ def _mixed(
         spread = outside[known, target].std()
         spread = spread if spread > 0 else 1.0
         values = _of_kind(asked.values[known, target], asked.is_anchor[target])
-        alone = scores_within(values, base[known], problems)
-        gains = {
-            weight: scores_within(
-                values, base[known] + weight / spread * outside[known, target], problems
-            )
-            - alone
-            for weight in _MIXES
-        }
-        sure = {w: _mean(gain) for w, gain in gains.items() if _mean(gain) > 2 * _error(gain)}
+        tried = base[known, None] + outside[known, target, None] * np.array([0.0, *_MIXES]) / spread
+        alone, *mixes = candidates_within(values, tried, problems)
+        gains = zip(_MIXES, (each - alone for each in mixes), strict=True)
+        sure = {w: _mean(gain) for w, gain in gains if _mean(gain) > 2 * _error(gain)}
         weight = max(sure, key=lambda w: sure[w]) if sure else 0.0
         weights.append(weight)
         result[:, target] = base[~side.train] + weight / spread * held[:, target]
