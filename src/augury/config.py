@@ -128,7 +128,7 @@ def _apply(document: Document, name: str, value: object) -> None:
     keys, place = _keys(name), _override(name)
     if not keys:
         raise ConfigError(place, found="an empty key", expected="for example probes.l2")
-    target = document.value
+    target: dict[str, Any] = document.value  # type: ignore[assignment]
     for i, key in enumerate(keys[:-1]):
         inner = target.setdefault(key, {})
         if inner is None:
