@@ -69,9 +69,7 @@ class FoldRidge:
         if not (np.isfinite(l2) and l2 > 0):
             raise UsageError("l2", found=f"{l2}", expected="a strength above 0")
         penalty = l2 * len(self._rows)
-        inverse = (self._basis * (1 / (self._spectrum + penalty) - 1 / penalty)) @ self._basis.T
-        inverse[np.diag_indices_from(inverse)] += 1 / penalty
-        return Smoother(inverse, penalty)
+        return Smoother(_inverse(self._basis, self._spectrum, penalty), penalty)
 
     def grid(self, fitted: HeldOut) -> LinearGrid:
         """The probes on raw states, one column per target."""
@@ -90,6 +88,11 @@ class Smoother:
         ones = inverse.sum(axis=1)
         self._to_intercept = ones / ones.sum()
         self._inverse = inverse - np.outer(ones, self._to_intercept)
+
+    @classmethod
+    def of_rows(cls, rows: Float[np.ndarray, "row feature"], penalty: float) -> Smoother:
+        """Of rows as they are, with a penalty beside the sum of the squared errors."""
+        return cls(_inverse(*_decomposed(rows), penalty), penalty)
 
     @classmethod
     def of_products(cls, products: Float[np.ndarray, "row row"], penalty: float) -> Smoother:
@@ -136,6 +139,13 @@ class Smoother:
         """Value less prediction at some rows, by the regression that was fitted without them."""
         factor = scipy.linalg.cho_factor(self._inverse[np.ix_(at, at)], check_finite=False)
         return np.asarray(scipy.linalg.cho_solve(factor, whole[at], check_finite=False))
+
+
+def _inverse(basis: np.ndarray, spectrum: np.ndarray, penalty: float) -> np.ndarray:
+    """Of X X' + penalty I."""
+    inverse = (basis * (1 / (spectrum + penalty) - 1 / penalty)) @ basis.T
+    inverse[np.diag_indices_from(inverse)] += 1 / penalty
+    return np.asarray(inverse)
 
 
 def _decomposed(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

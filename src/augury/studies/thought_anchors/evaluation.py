@@ -22,7 +22,7 @@ from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.studies.openings import record_opening
-from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig
+from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, is_anchor
 from augury.studies.thought_anchors.ladder import LADDER
 from augury.studies.thought_anchors.probes import PROBES, VERTICAL_SITE
 from augury.studies.thought_anchors.scores import PREDICTIONS, column_of
@@ -72,6 +72,7 @@ def evaluate_scores(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]
         "chosen": chosen,
         "best_sites": best,
         "seeds": _seed_spread(test),
+        "taken_away": _taken_away(test, config),
     }
     if "anchor_binary" in config.labels.targets:
         plan = plan_deferrals(
@@ -232,6 +233,20 @@ def _seed_spread(test: pl.DataFrame) -> dict[str, list[float | None]]:
             own = scores_within(test[target].to_numpy(), test[name].to_numpy(), groups)
             found[column_of(target, of)].append(_mean(own))
     return dict(found)
+
+
+def _taken_away(test: pl.DataFrame, config: ThoughtAnchorsConfig) -> dict[str, float]:
+    """Of each numeric residual target, the share of the squares within problems that is gone.
+
+    Below 0 where the regression foretells other problems worse than their own mean would.
+    """
+    within = (pl.all() - pl.all().mean().over("trace")).pow(2).sum()
+    return {
+        name: 1 - squares[name][0] / squares[target][0]
+        for target, name in config.residuals.items()
+        if not is_anchor(target)
+        and (squares := test.select("trace", target, name).select(within))[target][0] > 0
+    }
 
 
 def _deferrable(every: pl.DataFrame, rung: str) -> Predictions:

@@ -19,16 +19,16 @@ from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.runs.progress import track
 from augury.studies.thought_anchors.activations import STORE, VERTICAL
+from augury.studies.thought_anchors.asked import Asked, ask
 from augury.studies.thought_anchors.bundles import save_site_probe
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, is_anchor
-from augury.studies.thought_anchors.ladder import LADDER, climb, position_scores, sentence_features
+from augury.studies.thought_anchors.ladder import LADDER, climb, sentence_features
 from augury.studies.thought_anchors.net_probes import (
     fit_logistic_folds,
     fit_net_folds,
     some_spans,
 )
 from augury.studies.thought_anchors.placing import TOKENS
-from augury.studies.thought_anchors.residuals import left_by_place, left_of_targets
 from augury.studies.thought_anchors.scores import (
     Fold,
     column_of,
@@ -40,7 +40,7 @@ from augury.studies.thought_anchors.scores import (
     shuffled_within,
 )
 from augury.studies.thought_anchors.sentences import SENTENCES, TRACES
-from augury.studies.thought_anchors.site_probes import Asked, fit_site, shuffled_predictions
+from augury.studies.thought_anchors.site_probes import fit_site, shuffled_predictions
 from augury.studies.thought_anchors.solutions import sentence_rows
 from augury.studies.thought_anchors.vertical_features import (
     filled,
@@ -103,7 +103,7 @@ def fit_probes(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
         return {"activations": False}
     table = pl.read_parquet(run.path / SENTENCES)
     folds = read_folds(run, table)
-    world = _World(run, config, table, folds, _asked(table, folds, config), _Found())
+    world = _World(run, config, table, folds, ask(table, folds, config), _Found())
     excess: dict[str, np.ndarray] = {}
     store = Store.open(run.path / STORE)
     for site in track(list(store.sites), what="fitting probes", unit="sites"):
@@ -141,35 +141,6 @@ def _rows(run: Run, table: pl.DataFrame, store: Store) -> tuple[np.ndarray, np.n
     ]
     parts = read_tokenised(run.path / TOKENS)
     return sentence_rows(store, {trace.id: trace for trace in traces}, parts, wanted)
-
-
-def _asked(table: pl.DataFrame, folds: Sequence[Fold], config: ThoughtAnchorsConfig) -> Asked:
-    features, targets = sentence_features(table), config.labels.targets
-    position = []
-    for fold in folds:
-        columns = np.zeros((len(table), len(targets)))
-        for together in fitted_together(targets):
-            at = [targets.index(target) for target in together]
-            values = np.stack([table[target].to_numpy() for target in together], axis=1)
-            columns[:, at] = position_scores(
-                features,
-                values,
-                train=fold.train,
-                validation=fold.validation,
-                seed=config.evaluation.seed,
-            )
-        position.append(columns)
-    values = np.stack([table[t].to_numpy().astype(np.float64) for t in targets], axis=1)
-    return Asked(
-        values=values,
-        is_anchor=tuple(map(is_anchor, targets)),
-        position=position,
-        left_over=[left_by_place(values, features, fold) for fold in folds],
-        residuals=[left_of_targets(table, features, fold, config) for fold in folds],
-        residual_is_anchor=tuple(map(is_anchor, config.residuals)),
-        problems=features.traces,
-        folds=folds,
-    )
 
 
 def _fit_linear(world: _World, site: str, rows: np.ndarray, saved: Store | None) -> None:

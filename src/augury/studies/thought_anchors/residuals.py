@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
-from augury.probes.residual import residual, residual_of_words
+from augury.probes.residual import left_over
 from augury.probes.text_features import tfidf
 from augury.shapes import RowGroups, RowScores
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, is_anchor
@@ -20,18 +20,9 @@ from augury.studies.thought_anchors.ladder import Features
 from augury.studies.thought_anchors.scores import Fold
 from augury.targets.importance import anchors
 
-__all__ = ["left_by_place", "left_of_targets", "residual_anchors"]
+__all__ = ["left_of_targets", "residual_anchors"]
 
 Columns = Float[np.ndarray, "row target"]
-
-
-def left_by_place(values: Columns, features: Features, fold: Fold) -> Columns:
-    """Targets less what a ridge regression on place, fitted in this fold, says of them."""
-    train = fold.train
-    place = features.position - features.position[train].mean(axis=0)
-    spread = place[train].std(axis=0)
-    place /= np.where(spread > 0, spread, 1.0)
-    return np.stack([residual(each, place, train) for each in values.T], axis=1)
 
 
 def left_of_targets(
@@ -50,12 +41,9 @@ def left_of_targets(
     named = ["importance_abs" if is_anchor(target) else target for target in config.residuals]
     sources = list(dict.fromkeys(named))
     values = np.stack([table[source].to_numpy() for source in sources], axis=1)
-    if config.probes.residual == "position":
-        left = left_by_place(values, features, fold)
-    else:
-        words = tfidf(features.texts, fold.train)
-        groups = np.unique(table["group"].to_numpy(), return_inverse=True)[1]
-        left = residual_of_words(values, features.position, words, train=fold.train, groups=groups)
+    with_text = config.probes.residual == "position+text"
+    words = tfidf(features.texts, fold.train) if with_text else None
+    left = left_over(values, features.position, words, train=fold.train, groups=features.traces)
     sizes, percentile = table["importance_abs"].to_numpy(), config.labels.percentile
     columns = [left[:, sources.index(source)] for source in named]
     return np.stack(

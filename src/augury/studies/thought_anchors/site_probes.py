@@ -22,52 +22,15 @@ from jaxtyping import Float
 from augury.evaluate.group_scores import candidates_within
 from augury.probes.fold_ridge import FoldRidge, HeldOut, Smoother
 from augury.probes.linear import LinearGrid, scores
+from augury.studies.thought_anchors.asked import Asked
 from augury.studies.thought_anchors.scores import Fold
 
-__all__ = ["Asked", "FoldProbes", "fit_site", "shuffled_predictions"]
+__all__ = ["FoldProbes", "fit_site", "shuffled_predictions"]
 
 _MIXES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Weights of the probe beside the position, both in their own standard deviations."""
 
 Columns = Float[np.ndarray, "row target"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """What every site is asked."""
-
-    values: Columns
-    """Targets; 0 and 1 for those that are yes or no."""
-
-    is_anchor: tuple[bool, ...]
-    """Which targets are yes or no, [target]."""
-
-    position: Sequence[Columns]
-    """Of each fold, the scores of the rung `position`."""
-
-    left_over: Sequence[Columns]
-    """Of each fold, what place leaves over of the targets, for `position+linear`."""
-
-    residuals: Sequence[Columns]
-    """Of each fold, the residual targets, [row, residual]; 0 and 1 for anchors."""
-
-    residual_is_anchor: tuple[bool, ...]
-    """Which residual targets are yes or no, [residual]."""
-
-    problems: np.ndarray
-    """Number of the problem of each row."""
-
-    folds: Sequence[Fold]
-
-    def of_fold(self, fold: int) -> Columns:
-        """All that is fitted in a fold: targets, residual targets, what place leaves over."""
-        return np.concatenate([self.values, self.residuals[fold], self.left_over[fold]], axis=1)
-
-    @property
-    def edges(self) -> tuple[int, int]:
-        """Columns of `of_fold` where the residual targets begin, and what place leaves over."""
-        count = len(self.is_anchor)
-        return count, count + len(self.residual_is_anchor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -103,7 +103,7 @@ def _told(results: Sequence[GroupResult]) -> tuple[str, ...]:
 def _caption(target: str, judged: Sequence[GroupResult], summary: Mapping[str, Any]) -> str:
     over = dict.fromkeys(r.best_baseline for r in judged if "@" in r.predictor)
     chosen = "of each kind the site that does best on validation problems"
-    left = _left(target)
+    left = _left(target, summary["taken_away"])
     spread = [
         f"{name.partition(':')[2]}: {min(known):.3f} to {max(known):.3f}"
         for name, values in summary["seeds"].items()
@@ -117,12 +117,17 @@ def _caption(target: str, judged: Sequence[GroupResult], summary: Mapping[str, A
     )
 
 
-def _left(target: str) -> str:
+def _left(target: str, taken_away: Mapping[str, float]) -> str:
+    """What a residual target is, and how much is gone; nothing of other targets."""
     if not target.endswith("_residual"):
         return ""
-    taken = "place and words" if target.endswith("_text_residual") else "place"
-    of = " of the size: the top share of each problem" if is_anchor(target) else ""
-    return f" What a ridge regression on {taken} leaves over{of}."
+    seen = "place and words" if target.endswith("_text_residual") else "place"
+    fit = f"a ridge regression on {seen} of other problems leaves over"
+    if is_anchor(target):
+        return f" The top share of each problem by what {fit} of the size."
+    share = taken_away.get(target)
+    told = f"{share:.0%} of the variance within problems is gone" if share and share > 0 else ""
+    return f" What {fit}: {told or 'everything; it foretells nothing'}."
 
 
 def _row(result: GroupResult) -> tuple[CellValue, ...]:
