@@ -14,6 +14,7 @@ from augury.cli.app import app
 from augury.config import dump_yaml
 from augury.errors import CheckFailed, ConfigError, DataError, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
+from augury.evaluate.group_scores import scores_within
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.agreement import published_agreement, rollout_agreement
@@ -242,6 +243,19 @@ def test_position_with_text_never_loses_the_position() -> None:
     )
     assert alone > 0.9 and both > alone - 0.02
     assert abs(np.corrcoef(found["text"][test, 0], values[test, 0])[0, 1]) < 0.5
+
+
+def test_the_sign_of_the_place_is_that_of_ranks_within_problems() -> None:
+    """Not that of means: two sentences in forty are large, and stand first."""
+    _, features, folds = world()
+    place = np.tile(np.arange(40.0), 12)
+    values = np.where(place < 2, 50.0, place / 40)
+    values += features.traces  # nor does it matter which problems are large
+    assert np.corrcoef(values, place)[0, 1] < -0.1
+    sides = {"train": folds[0].train, "validation": folds[0].validation}
+    found = climb(features, np.stack([values, -values], axis=1), **sides, seed=0)["position_rank"]
+    assert scores_within(values, found[:, 0], features.traces).min() > 0.5
+    np.testing.assert_array_equal(found[:, 1], -found[:, 0])
 
 
 def test_no_rung_reads_the_labels_of_its_test_problem() -> None:
