@@ -154,11 +154,11 @@ def test_changed_files_run_the_study_again(
     shutil.copytree(Path(done[1].data.path or ""), root)
     config = STUDY.read_config(LABELS, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
-    for stage in ("rollouts", "read", "sentences"):
+    for stage in ("rollouts", "tokens", "read", "sentences"):
         STUDY.execute(run, config, only=stage)
-    assert [planned.status for planned in STUDY.plan(run, config)[:3]] == ["done"] * 3
+    assert [planned.status for planned in STUDY.plan(run, config)[:4]] == ["done"] * 4
     change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
-    reading, planned = STUDY.plan(run, config)[1:3]
+    reading, planned = STUDY.plan(run, config)[2:4]
     assert reading.status == "done"
     assert planned.status == "to run" and "files.102" in planned.why
 

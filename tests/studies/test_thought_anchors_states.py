@@ -22,13 +22,13 @@ from augury.studies.judge_named import judge_named
 from augury.studies.thought_anchors.activations import (
     READING,
     STORE,
-    TOKENS,
     VERTICAL,
     estimate_reading,
 )
 from augury.studies.thought_anchors.checks import verify
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import SUMMARY, read_cells
+from augury.studies.thought_anchors.placing import TOKENS
 from augury.studies.thought_anchors.probes import CHOSEN, PROBES, site_spans
 from augury.studies.thought_anchors.scores import PREDICTIONS
 from augury.studies.thought_anchors.sentences import PROBLEMS, SENTENCES

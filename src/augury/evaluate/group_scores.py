@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 
 from augury.errors import DataError
 from augury.evaluate.intervals import (
@@ -23,6 +22,7 @@ from augury.evaluate.intervals import (
 )
 from augury.evaluate.permutation import grid_p_values
 from augury.evaluate.rank_columns import rank_columns
+from augury.evaluate.ranks import mean_ranks, ranks_among
 from augury.evaluate.reorder import reorderings
 from augury.evaluate.score import Score
 from augury.evaluate.verdict import best_baseline, verdict_of
@@ -287,11 +287,11 @@ def _mean(own: np.ndarray) -> Score:
 def _reordered(values: np.ndarray, scores: RowScores) -> Float[np.ndarray, " draw"]:
     """Score of each row of `values` [draw, row], in which the group's values are reordered."""
     if values.dtype != bool:
-        left = rankdata(values[0])
-        if len(scores) < 3 or np.ptp(left) == 0:
+        if len(scores) < 3 or np.ptp(values[0]) == 0:
             return np.full(len(values), np.nan)
-        ranks = rankdata(values, axis=1) - left.mean()
-        right = rankdata(scores) - left.mean()
+        middle = (len(scores) + 1) / 2
+        ranks = ranks_among(values, values[0]) - middle
+        right = mean_ranks(scores) - middle
         scale = np.sqrt((ranks[0] @ ranks[0]) * (right @ right))
         return np.asarray(ranks @ right / scale if scale > 0 else np.zeros(len(values)))
     positives = int(values[0].sum())

@@ -18,7 +18,7 @@ from augury.probes.spans import Spans, pooled
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.runs.progress import track
-from augury.studies.thought_anchors.activations import STORE, TOKENS, VERTICAL
+from augury.studies.thought_anchors.activations import STORE, VERTICAL
 from augury.studies.thought_anchors.asked import Asked, ask
 from augury.studies.thought_anchors.bundles import save_site_probe
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, is_anchor
@@ -28,6 +28,7 @@ from augury.studies.thought_anchors.net_probes import (
     fit_net_folds,
     some_spans,
 )
+from augury.studies.thought_anchors.placing import TOKENS
 from augury.studies.thought_anchors.scores import (
     Fold,
     column_of,
