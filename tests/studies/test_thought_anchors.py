@@ -85,7 +85,7 @@ def test_a_problem_of_one_sentence_is_left_out_where_the_last_one_is(tmp_path: P
     (folder / "chunks_labeled.json").write_text(json.dumps(labels[:1]))
     config = STUDY.read_config(LABELS, [*overrides(tmp_path), "folds={kind: k-fold, k: 3}"])
     run = STUDY.start(tmp_path / "runs", config, "one")
-    for stage in ("rollouts", "read", "sentences"):
+    for stage in ("rollouts", "tokens", "sentences"):
         STUDY.execute(run, config, only=stage)
     assert pl.read_csv(run.path / PROBLEMS)["status"].to_list() == ["ok"] * 3 + ["skipped"]
     (told,) = failures(run)
