@@ -53,6 +53,15 @@ def test_exact_measurements_have_a_high_ceiling_and_their_error_tells_nothing() 
     assert found.importance_signed > 0.99 and found.error_alone < 0.2
 
 
+def test_a_problem_whose_spread_is_all_error_has_a_ceiling_of_0_and_not_none() -> None:
+    """Left out, it would lift the mean over problems."""
+    noise = np.full(60, 0.1)
+    found = [ceiling_of(world(0.0, noise, seed)[0], percentile=90, draws=5) for seed in range(30)]
+    nothing = [each.importance_signed for each in found if each.reliability == 0]
+    assert len(nothing) > 5 and nothing == [0.0] * len(nothing)
+    assert np.mean([each.importance_signed for each in found]) < 0.2
+
+
 def test_without_errors_there_is_no_ceiling() -> None:
     of, _ = world(0.2, np.full(50, 0.1), 6)
     unknown = Importance(of.signed, of.error * np.nan, of.error * np.nan, of.anchor, of.threshold)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from augury.errors import DataError, MissingInput
-from augury.models.source import content_identity, find_model, stored_dtype
+from augury.models.source import content_identity, find_model, glimpse, stored_dtype
 
 
 def _folder(path: Path, dtype: str = "BF16") -> Path:
@@ -77,3 +77,17 @@ def test_identity_follows_names_and_bytes(tmp_path: Path) -> None:
     (two / "config.json").rename(two / "config2.json")
     assert content_identity(one, names) != content_identity(two, ("*.safetensors", "*.json"))
     assert content_identity(one, ("*.safetensors",)) == content_identity(two, ("*.safetensors",))
+
+
+def test_a_glimpse_tells_other_weights_of_the_same_size(tmp_path: Path) -> None:
+    names, path = ("*.safetensors",), tmp_path / "model.safetensors"
+    seen = set()
+    for start in (0, 1):
+        path.write_bytes(bytes((start + n) % 251 for n in range(2_000_000)))
+        seen |= {glimpse(tmp_path, names), glimpse(tmp_path, names)}
+    last = path.read_bytes()[:-1] + b"x"
+    for data in (last, last[:-1], b"", b"short"):
+        path.write_bytes(data)
+        seen.add(glimpse(tmp_path, names))
+    (tmp_path / "other.json").write_text("{}")
+    assert len(seen | {glimpse(tmp_path, names)}) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tests.rollouts import chain_world as world
 
 from augury.config import load_config
+from augury.errors import DataError
 from augury.rollouts.config import RolloutsConfig
 from augury.rollouts.job import make_rollouts
 from augury.rollouts.planted import judge_planted
@@ -122,18 +124,22 @@ def test_verify_labels_finds_the_labels_in_the_rollouts(made: Path) -> None:
         ("chunks_labeled.json", 1, {"counterfactual_importance_accuracy": -0.5}, "counterfactual"),
         ("chunks_labeled.json", 0, {"forced_importance_accuracy": 0.9}, "forced importance"),
         ("chunk_2/solutions.json", 0, {"prefix_without_chunk": "<think> Start."}, "prefix"),
+        ("chunk_2/solutions.json", 0, {"prefix_without_chunk": ""}, "prefix"),
+        ("chunk_2/solutions.json", 0, {"answer": "77"}, "answer, read anew"),
+        ("chunk_2/solutions.json", 0, {"rollout": " Going. </think> Answer: 1"}, "read anew"),
         ("similarity.json", 1, {"similar": {"No.": 0.9999, "Yes.": 1.0}}, "similarity"),
+        ("problem.json", None, {"gt_answer": "77"}, "answer, read anew"),
     ],
 )
 def test_verify_labels_finds_a_value_that_does_not_follow(
-    made: Path, file: str, at: int, change: dict[str, object], told: str
+    made: Path, file: str, at: int | None, change: dict[str, object], told: str
 ) -> None:
     from augury.errors import CheckFailed
 
     path = made / "chain" / "correct_base_solution" / "problem_3" / file
     before = path.read_text()
     rows = json.loads(before)
-    rows[at].update(change)
+    (rows if at is None else rows[at]).update(change)
     path.write_text(json.dumps(rows))
     data = DataConfig(path=str(made), model="chain", split="correct_base_solution")
     try:
@@ -141,6 +147,33 @@ def test_verify_labels_finds_a_value_that_does_not_follow(
             verify_labels(data)
     finally:
         path.write_text(before)
+
+
+@pytest.mark.parametrize(
+    "gone", ["correct_base_solution/problem_3/chunk_2", "correct_base_solution_forced_answer"]
+)
+def test_verify_labels_misses_rollouts_that_are_gone(made: Path, tmp_path: Path, gone: str) -> None:
+    from augury.errors import CheckFailed
+
+    shutil.copytree(made, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "chain" / gone)
+    data = DataConfig(path=str(tmp_path / "copy"), model="chain", split="correct_base_solution")
+    with quiet(), pytest.raises(CheckFailed, match="as many as were asked for"):
+        verify_labels(data)
+
+
+def test_verify_labels_misses_a_pair_of_sentences_that_was_not_compared(
+    made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made, tmp_path / "copy")
+    problem = tmp_path / "copy" / "chain" / "correct_base_solution" / "problem_3"
+    path = problem / "similarity.json"
+    rows = json.loads(path.read_text())
+    rows[1]["similar"].popitem()
+    path.write_text(json.dumps(rows))
+    data = DataConfig(path=str(tmp_path / "copy"), model="chain", split="correct_base_solution")
+    with quiet(), pytest.raises(DataError, match=r"problem 3, similarity.json: nothing on"):
+        verify_labels(data)
 
 
 def test_without_marks_nothing_is_judged() -> None:

@@ -181,6 +181,16 @@ def test_two_faults_are_both_listed_and_one_run_does_not_hide_the_other(
     assert len(lines) == len(faults) + 3
 
 
+def test_faults_of_one_stage_do_not_hide_each_other(run: Run) -> None:
+    _other_config(run)
+    _no_report(run)
+    (run.path / "report.md").write_text("other")
+    told = [what for check, what in _found(run) if check == "stages" and "stage report" in what]
+    assert [any(each in what for what in told) for each in ("config", "html is", "md changed")] == (
+        [True] * 3
+    ), told
+
+
 def test_what_was_not_asked_of_a_run_is_no_fault(run: Run) -> None:
     path = run.path / "stages.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from augury.cli.app import app
 from augury.config import dump_yaml
 from augury.errors import CheckFailed, ConfigError, DataError, MissingInput, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
+from augury.evaluate.group_scores import scores_within
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.agreement import published_agreement, rollout_agreement
@@ -75,6 +77,25 @@ def test_a_problem_that_cannot_be_read_is_left_out_and_listed(
     assert any(line.startswith("skipped problem 105") for line in STUDY.conclude(run))
 
 
+def test_a_problem_of_one_sentence_is_left_out_where_the_last_one_is(tmp_path: Path) -> None:
+    for number in range(4):
+        write_problem(tmp_path, number, sentences=7)
+    folder = tmp_path / MODEL / SPLIT / "problem_2"
+    labels = json.loads((folder / "chunks_labeled.json").read_text())
+    (folder / "chunks_labeled.json").write_text(json.dumps(labels[:1]))
+    config = STUDY.read_config(LABELS, [*overrides(tmp_path), "folds={kind: k-fold, k: 3}"])
+    run = STUDY.start(tmp_path / "runs", config, "one")
+    for stage in ("rollouts", "read", "sentences"):
+        STUDY.execute(run, config, only=stage)
+    assert pl.read_csv(run.path / PROBLEMS)["status"].to_list() == ["ok"] * 3 + ["skipped"]
+    (told,) = failures(run)
+    assert "problem_2" in told and "labels.drop_last" in told
+    stopping = STUDY.read_config(LABELS, [*overrides(tmp_path), "data.on_fault=stop"])
+    run = STUDY.start(tmp_path / "runs", stopping, "stop")
+    with pytest.raises(DataError, match="problem_2"):
+        STUDY.execute(run, stopping)
+
+
 def test_a_problem_that_cannot_be_read_ends_the_run_where_that_is_asked(
     done: tuple[Run, ThoughtAnchorsConfig], tmp_path: Path
 ) -> None:
@@ -133,11 +154,11 @@ def test_changed_files_run_the_study_again(
     shutil.copytree(Path(done[1].data.path or ""), root)
     config = STUDY.read_config(LABELS, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
-    for stage in ("rollouts", "read", "sentences"):
+    for stage in ("rollouts", "tokens", "read", "sentences"):
         STUDY.execute(run, config, only=stage)
-    assert [planned.status for planned in STUDY.plan(run, config)[:3]] == ["done"] * 3
+    assert [planned.status for planned in STUDY.plan(run, config)[:4]] == ["done"] * 4
     change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
-    reading, planned = STUDY.plan(run, config)[1:3]
+    reading, planned = STUDY.plan(run, config)[2:4]
     assert reading.status == "done"
     assert planned.status == "to run" and "files.102" in planned.why
 
@@ -181,8 +202,12 @@ def test_spans_are_checked_in_the_tokens_of_a_model(tree: Path, tmp_path: Path) 
     folder = root / MODEL / SPLIT / "problem_103"
     solution = json.loads((folder / "base_solution.json").read_text())["solution"]
     change(folder / "base_solution.json", None, solution=solution.replace("Same.", "Same. Oh!", 1))
-    with pytest.raises(CheckFailed, match=r"problem 103, sentence 2: text before it .*Oh!"):
+    change(root / MODEL / SPLIT / "problem_104" / "chunks_labeled.json", -1, chunk="xi of")
+    with pytest.raises(CheckFailed) as error:
         check_spans(DataConfig(path=str(root), model=MODEL, split=SPLIT))
+    told = str(error.value)
+    assert re.search(r"problem 103: .*:2:chunk: .*text before it is in no chunk: 'Oh!'", told)
+    assert "problem 104: text behind it is in no sentence: 'problem 104 step 13.'" in told
 
 
 def test_spans_are_checked_in_the_tokens_of_the_model_that_will_read(tree: Path) -> None:
@@ -253,6 +278,19 @@ def test_position_with_text_never_loses_the_position() -> None:
     )
     assert alone > 0.9 and both > alone - 0.02
     assert abs(np.corrcoef(found["text"][test, 0], values[test, 0])[0, 1]) < 0.5
+
+
+def test_the_sign_of_the_place_is_that_of_ranks_within_problems() -> None:
+    """Not that of means: two sentences in forty are large, and stand first."""
+    _, features, folds = world()
+    place = np.tile(np.arange(40.0), 12)
+    values = np.where(place < 2, 50.0, place / 40)
+    values += features.traces  # nor does it matter which problems are large
+    assert np.corrcoef(values, place)[0, 1] < -0.1
+    sides = {"train": folds[0].train, "validation": folds[0].validation}
+    found = climb(features, np.stack([values, -values], axis=1), **sides, seed=0)["position_rank"]
+    assert scores_within(values, found[:, 0], features.traces).min() > 0.5
+    np.testing.assert_array_equal(found[:, 1], -found[:, 0])
 
 
 def test_no_rung_reads_the_labels_of_its_test_problem() -> None:

@@ -92,13 +92,15 @@ def _scores(
     size = size + truth * (1 - 2 * ndtr(-truth / safe))
     return (
         average_precision(chosen, chance).value,
-        _spearman(size, np.abs(measured)),
-        _spearman(truth, measured),
+        _spearman(np.abs(measured), size),
+        _spearman(measured, truth),
     )
 
 
-def _spearman(left: RowScores, right: RowScores) -> float | None:
-    rows = NumberRows(left, right, np.zeros(len(left), int), np.zeros(len(left), int))
+def _spearman(measured: RowScores, told: RowScores) -> float | None:
+    """0 where nothing can be told: without a spread of the truth, all of it is alike."""
+    same = np.zeros(len(measured), int)
+    rows = NumberRows(measured, told, same, same)
     return Spearman().value(rows).value
 
 

@@ -85,7 +85,7 @@ def _row(unit: Unit, generation: Generation, text: str, forced: str) -> dict[str
         "prefix_without_chunk": prefix,
         "chunk_resampled": first_sentence(text),
         "rollout": forced + text,
-        "full_cot": base.prompt + solution,
+        "full_cot": prefix + forced + text,
         "answer": answer.text,
         "is_correct": answer.state == "right",
         "state": answer.state,

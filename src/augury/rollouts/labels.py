@@ -51,7 +51,7 @@ def write_labels(tree: Tree, base: BaseSolution, config: RolloutsConfig, thresho
     A sentence without one answered rollout has no accuracy, and its problem no labels.
     """
     path = tree.problem(base.question.id, "similarity.json")
-    similar = recorded_similarity(json.loads(path.read_text(encoding="utf-8")))
+    similar = recorded_similarity(json.loads(path.read_text(encoding="utf-8")), where=str(path))
     rollouts = [_rollouts(tree, base, each.index) for each in base.sentences]
     found = from_rollouts(rollouts, similar, threshold=threshold)
     silent = np.flatnonzero(np.isnan(found.accuracy))

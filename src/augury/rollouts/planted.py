@@ -19,7 +19,10 @@ from augury.evaluate.intervals import Interval, group_draws, interval
 from augury.targets.importance import PUBLISHED_SIGN
 from augury.traces.sources.math_rollouts import ESTIMATORS, Estimator, RolloutProblem
 
-__all__ = ["KINDS", "PlantedResult", "judge_planted", "planted_lines"]
+__all__ = ["KINDS", "TOGETHER", "PlantedResult", "judge_planted", "planted_lines"]
+
+TOGETHER = "slips, alarms, corrections"
+"""The kind that holds all that must be important."""
 
 KINDS: dict[str, tuple[str, ...]] = {
     "slips, to be noticed": ("noticed slip",),
@@ -28,7 +31,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "corrections": ("correction",),
     "false alarms": ("false alarm",),
     "others while a slip is open": ("slip open",),
-    "slips, alarms, corrections": ("noticed slip", "unnoticed slip", "alarm", "correction"),
+    TOGETHER: ("noticed slip", "unnoticed slip", "alarm", "correction"),
 }
 """Kind of sentence to the marks of `organism.sentence_truth` that make it one."""
 

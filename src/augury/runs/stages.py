@@ -8,7 +8,7 @@ last line is not `done` did not finish.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, Literal, TypeVar
@@ -179,23 +179,28 @@ class Ledger:
 
     def reason(self, stage: Stage[C], config: C) -> str:
         """Why the stage must run by its own record; empty when it is up to date."""
+        return next(self.reasons(stage, config), "")
+
+    def reasons(self, stage: Stage[C], config: C) -> Iterator[str]:
+        """All reasons why it must run: none of them hides another that is a fault by itself."""
         last = self.last.get(stage.name)
         if last is None:
-            return "never ran"
+            yield "never ran"
+            return
         if last["event"] != "done":
-            return "did not finish the last time"
+            yield "did not finish the last time"
+            return
         if table := difference_table(last["inputs"], stage_inputs(stage, config)):
-            return "config changed: " + ", ".join(line.strip() for line in table.splitlines())
+            yield "config changed: " + ", ".join(line.strip() for line in table.splitlines())
         for name, serial in self.upstream(stage).items():
             if last["upstream"].get(name) != serial:
-                return f"input stage {shown(name)} ran again since"
+                yield f"input stage {shown(name)} ran again since"
         for output in stage.outputs:
             stored = last["outputs"].get(output)
             if stored is None:
-                return f"output {output} is new"
-            if change := difference(stored, signature(self.run.path / output)):
-                return f"output {output} {change}"
-        return ""
+                yield f"output {output} is new"
+            elif change := difference(stored, signature(self.run.path / output)):
+                yield f"output {output} {change}"
 
     def upstream(self, stage: Stage[C]) -> dict[str, int]:
         """How often each stage that it reads has run, which changes whenever one runs again."""

@@ -28,7 +28,7 @@ from augury.plain import fingerprint
 from augury.probes.bundle import CARD, read_bundle
 from augury.runs.folder import Run, stored_facts
 from augury.runs.journal import read_journal
-from augury.runs.stages import plan_stages, stages_until
+from augury.runs.stages import Ledger, stages_until
 from augury.studies.finiteness import not_finite
 from augury.studies.registry import find_study
 from augury.studies.study import Study
@@ -118,10 +118,10 @@ def _stages(case: _Case) -> Iterator[str]:
         begun = {line["stage"] for line in read_journal(case.run.path / "stages.jsonl")}
         asked = {stage.name for stage in stages_until(stages, str(until))} | begun
         stages = tuple(stage for stage in stages if stage.name in asked)
-    for planned in plan_stages(case.run, case.config, stages):
-        # what only follows from the fault of an earlier stage is none of its own
-        if planned.status == "to run" and not planned.why.endswith("will run again"):
-            yield f"stage {planned.name}: {planned.why}"
+    ledger = Ledger(case.run)
+    for stage in stages:
+        for why in ledger.reasons(stage, case.config):
+            yield f"stage {stage.name}: {why}"
 
 
 def _tripwires(case: _Case) -> Iterator[str]:

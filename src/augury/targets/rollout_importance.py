@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from augury.errors import DataError
 from augury.shapes import RowScores
 from augury.traces.sources.math_rollouts import Rollout
 
@@ -78,11 +79,25 @@ def from_rollouts(
     return Recomputed(accuracy, resampling, 1 - np.array(distinct), different, counterfactual)
 
 
-def recorded_similarity(told: Sequence[Mapping[str, Any]]) -> Similarity:
-    """The similarity that `similarity.json` holds; a pair that it does not hold is nan."""
+def recorded_similarity(told: Sequence[Mapping[str, Any]], *, where: str) -> Similarity:
+    """The similarity that `similarity.json` holds; nan of a rollout that wrote no sentence.
+
+    The function raises DataError for a pair that it does not hold.
+
+    Args:
+        told: As stored.
+        where: It is, for the message.
+    """
     known = {(row["chunk"], other): v for row in told for other, v in row["similar"].items()}
 
     def similar(sentence: str, others: Sequence[str]) -> np.ndarray:
+        missing = [other for other in others if other and (sentence, other) not in known]
+        if missing:
+            raise DataError(
+                where,
+                found=f"nothing on {missing[0][:60]!r} in place of {sentence[:60]!r}",
+                expected="every pair of a sentence and what its rollouts wrote",
+            )
         return np.array([known.get((sentence, other), np.nan) for other in others])
 
     return similar

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from augury.traces.sources.math_rollouts import (
     problem_trace,
     read_problem,
     read_rollouts,
+    text_behind,
 )
 from augury.traces.sources.rollout_files import FolderRollouts, HubRollouts, Setting
 
@@ -108,6 +110,21 @@ def test_a_sentence_that_is_not_in_the_solution_is_named(files: FolderRollouts) 
     change(folder(files) / "chunks_labeled.json", 3, chunk="Never said.")
     with pytest.raises(DataError, match=r"chunks_labeled.json:3:chunk: 'Never said\.'"):
         problem_trace(read_problem(files, 11), "here")
+
+
+def test_text_between_two_sentences_that_is_in_neither_is_named(files: FolderRollouts) -> None:
+    path = folder(files) / "chunks_labeled.json"
+    change(path, 3, chunk=read_problem(files, 11).chunks[3].text[1:])
+    with pytest.raises(DataError, match=r"chunks_labeled.json:3:chunk: .*text before it is in no"):
+        problem_trace(read_problem(files, 11), "here")
+
+
+def test_text_behind_the_last_sentence_is_found(files: FolderRollouts) -> None:
+    problem = read_problem(files, 11)
+    assert text_behind(problem) == ""
+    shorter = replace(problem.chunks[-1], text=problem.chunks[-1].text[:-3])
+    assert text_behind(replace(problem, chunks=(*problem.chunks[:-1], shorter))) == "13."
+    assert text_behind(replace(problem, chunks=problem.chunks[:-1])) == problem.chunks[-1].text
 
 
 def test_a_rollout_that_failed_counts_as_unanswered(files: FolderRollouts) -> None:

@@ -177,7 +177,7 @@ def rollout_agreement(
         prefix_cut(r, texts, n, problem.prompt)
         for n, each in enumerate(rollouts)
         for r in each
-        if r.prefix
+        if r.removed
     ]
     why = ", ".join(f"{cuts.count(c)} cut {c}" for c in ("everywhere", "elsewhere") if c in cuts)
     right = cuts.count("right")
@@ -223,7 +223,8 @@ def _rollouts(files: RolloutFiles, problem: RolloutProblem) -> list[list[Rollout
         except MissingInput:
             found.append([])
             continue
-        wrong = [r.removed for r in found[-1] if r.prefix and r.removed.strip() != chunk.text]
+        made = [r for r in found[-1] if r.prefix or r.removed]
+        wrong = [r.removed for r in made if r.removed.strip() != chunk.text]
         if wrong:
             raise DataError(
                 f"problem {problem.id}, rollouts of sentence {number}: chunk_removed",

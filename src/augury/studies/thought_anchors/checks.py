@@ -29,7 +29,12 @@ from augury.studies.thought_anchors.reverify import verify_bundles
 from augury.studies.thought_anchors.scores import PREDICTIONS
 from augury.studies.thought_anchors.sentences import FACTS, SENTENCES, TRACES
 from augury.traces.align import place_spans
-from augury.traces.sources.math_rollouts import SENTENCE, RolloutProblem, chunk_places
+from augury.traces.sources.math_rollouts import (
+    SENTENCE,
+    RolloutProblem,
+    chunk_places,
+    text_behind,
+)
 from augury.traces.table import read_traces
 from augury.traces.tokens import tokenise
 from augury.traces.trace import Trace
@@ -57,11 +62,9 @@ def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
     lines, faults = [], [f"problem {n}: {why}" for n, why in gathered.skipped.items()]
     for problem, trace in zip(gathered.problems, gathered.traces, strict=True):
         places = chunk_places(problem)
-        own = [
-            f"problem {problem.id}, sentence {each.index}: {each.fault}"
-            for each in places
-            if each.fault
-        ]
+        own = []
+        if behind := text_behind(problem):
+            own.append(f"problem {problem.id}: text behind it is in no sentence: {behind[:40]!r}")
         sentences = tuple(span for span in trace.spans if span.label == SENTENCE)
         only = replace(trace, spans=sentences)
         placed = place_spans(only, tokenise(only, tokenizer), tokenizer)

@@ -17,7 +17,12 @@ __all__ = [
     "conclude_target",
     "measured_line",
     "measured_well",
+    "states_line",
 ]
+
+
+_CHOSEN = "best on validation"
+"""One that was picked by its score on test would be quoted too high."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +34,28 @@ class Conclusion:
     lines: tuple[str, ...]
     """The rung that is as good as any, and what the next one adds."""
 
+    beyond: int | None = None
+    """How many predictors add to those that they have to beat; None for too little data."""
 
-def conclude_target(results: Sequence[GroupResult], target: str) -> Conclusion:
-    """The highest rung that adds to all below it, in the order of the ladder."""
+
+def conclude_target(
+    results: Sequence[GroupResult], target: str, on_validation: Mapping[str, float]
+) -> Conclusion:
+    """The highest rung that adds to all below it, in the order of the ladder.
+
+    Args:
+        results: All that were judged.
+        target: Of these.
+        on_validation: Predictor -> score on validation problems, by which the quoted one is chosen.
+    """
     own = [r for r in results if r.target == target and "@" not in r.predictor]
     beyond = [result for result in own if result.verdict == BEYOND_BASELINES]
     if all(result.verdict == INSUFFICIENT for result in own):
         return Conclusion(target, f"{target}: insufficient data", (f"because {own[0].why}",))
     if not beyond:
-        best = max(own, key=lambda result: result.score.value or 0.0)
-        line = f"highest {best.predictor}: {_score(best)}; {best.verdict} ({best.why})"
-        return Conclusion(target, f"{target}: no rung adds to those below it", (line,))
+        best = max(own, key=lambda result: on_validation[result.predictor])
+        line = f"{_CHOSEN} {best.predictor}: {_score(best)}; {best.verdict} ({best.why})"
+        return Conclusion(target, f"{target}: no rung adds to those below it", (line,), 0)
     last = beyond[-1]
     above = own[own.index(last) + 1 :]
     lines = [f"enough  {last.predictor}: {_score(last)}"]
@@ -47,28 +63,41 @@ def conclude_target(results: Sequence[GroupResult], target: str) -> Conclusion:
     if told:
         lines.append(f"more    not shown to add: {', '.join(told)}")
     headline = f"{target}: {last.predictor} is the bar that hidden states have to beat"
-    return Conclusion(target, headline, tuple(lines))
+    return Conclusion(target, headline, tuple(lines), len(beyond))
 
 
-def conclude_states(results: Sequence[GroupResult], target: str) -> Conclusion:
-    """What probes add to the whole ladder."""
+def states_line(conclusions: Sequence[Conclusion]) -> str:
+    """The answer over all targets: what hidden states add, of conclusions on states."""
+    added = [one.target for one in conclusions if one.beyond]
+    known = [one.target for one in conclusions if one.beyond is not None]
+    if not known:
+        return "Too few problems to say what hidden states add to text and place."
+    if added:
+        return f"Hidden states are shown to add to text and place on {', '.join(added)}."
+    return f"Hidden states are not shown to add to text and place on any of {', '.join(known)}."
+
+
+def conclude_states(
+    results: Sequence[GroupResult], target: str, on_validation: Mapping[str, float]
+) -> Conclusion:
+    """What probes add to the whole ladder; arguments as of `conclude_target`."""
     own = [r for r in results if r.target == target and "@" in r.predictor]
     beyond = [result for result in own if result.verdict == BEYOND_BASELINES]
     if all(result.verdict == INSUFFICIENT for result in own):
         return Conclusion(
             target, f"{target}: insufficient data on probes", (f"because {own[0].why}",)
         )
-    best = max(beyond or own, key=lambda result: result.score.value or 0.0)
+    best = max(beyond or own, key=lambda result: on_validation[result.predictor])
     lead = best.baselines[best.best_baseline] if best.best_baseline else None
     told = f"; over {best.best_baseline} {_lead(lead)}" if lead else ""
-    line = f"highest {best.predictor}: {_score(best)}{told}; {best.verdict}"
+    line = f"{_CHOSEN} {best.predictor}: {_score(best)}{told}; {best.verdict}"
     if not beyond:
         headline = f"{target}: none of {len(own)} probes is shown to add to text and place"
-        return Conclusion(target, headline, (line,))
-    headline = (
-        f"{target}: {len(beyond)} of {len(own)} probes of hidden states add to text and place"
-    )
-    return Conclusion(target, headline, (line,))
+    else:
+        headline = (
+            f"{target}: {len(beyond)} of {len(own)} probes of hidden states add to text and place"
+        )
+    return Conclusion(target, headline, (line,), len(beyond))
 
 
 def measured_line(measured: Mapping[str, float | None]) -> str:
@@ -78,8 +107,9 @@ def measured_line(measured: Mapping[str, float | None]) -> str:
         return ""
     share = min(1.0, 1 / ratio)
     return (
-        f"labels: {share:.0%} of their mean square is what error alone would give, and who is told "
-        f"only each sentence's error has an average precision of {alone:.3f} on anchors"
+        f"labels: {share:.0%} of their mean square is what error alone would give, and to be told "
+        f"only how badly each sentence is measured gives an average precision of {alone:.3f} on "
+        "anchors"
     )
 
 

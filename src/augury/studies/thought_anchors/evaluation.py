@@ -22,7 +22,7 @@ from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.studies.openings import record_opening
-from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, residual_name
+from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, is_anchor
 from augury.studies.thought_anchors.ladder import LADDER
 from augury.studies.thought_anchors.probes import PROBES, VERTICAL_SITE
 from augury.studies.thought_anchors.scores import PREDICTIONS, column_of
@@ -37,6 +37,7 @@ __all__ = [
     "best_sites",
     "evaluate_scores",
     "judge_scores",
+    "on_validation",
     "read_cells",
     "read_predictions",
     "tripwires_of",
@@ -59,7 +60,7 @@ def evaluate_scores(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]
     rows = [_row(result, recall[result.target, result.predictor]) for result in results]
     write_csv(run.path / CSV, list(rows[0]), [list(row.values()) for row in rows])
     wires = touch_wires(run, config)
-    quality = _on_validation(every, config)
+    quality = on_validation(every, config)
     first: Target = (
         "anchor_binary" if "anchor_binary" in config.labels.targets else config.labels.targets[0]
     )
@@ -72,6 +73,7 @@ def evaluate_scores(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]
         "chosen": chosen,
         "best_sites": best,
         "seeds": _seed_spread(test),
+        "taken_away": _taken_away(test, config),
     }
     if "anchor_binary" in config.labels.targets:
         plan = plan_deferrals(
@@ -171,7 +173,7 @@ def best_sites(quality: dict[str, dict[str, float]]) -> dict[str, dict[str, str]
 
 def _judged(config: ThoughtAnchorsConfig) -> list[str]:
     """Names of all targets that scores are judged by."""
-    return [*config.labels.targets, *map(residual_name, config.residuals)]
+    return [*config.labels.targets, *config.residuals.values()]
 
 
 def _probes_of(table: pl.DataFrame, target: str) -> list[str]:
@@ -208,10 +210,13 @@ def _mean(values: np.ndarray) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def _on_validation(
-    every: pl.DataFrame, config: ThoughtAnchorsConfig
-) -> dict[str, dict[str, float]]:
-    """Mean score within validation problems over all folds, of each target and predictor."""
+def on_validation(every: pl.DataFrame, config: ThoughtAnchorsConfig) -> dict[str, dict[str, float]]:
+    """Mean score within validation problems over all folds, of each target and predictor.
+
+    Args:
+        every: As `read_predictions`.
+        config: Of the run.
+    """
     held = every.filter(pl.col("split") == "validation")
     unit = held.select((pl.col("fold") + " " + pl.col("trace").cast(pl.String)).alias("unit"))
     groups = np.unique(unit["unit"].to_numpy(), return_inverse=True)[1]
@@ -236,6 +241,20 @@ def _seed_spread(test: pl.DataFrame) -> dict[str, list[float | None]]:
             own = scores_within(test[target].to_numpy(), test[name].to_numpy(), groups)
             found[column_of(target, of)].append(_mean(own))
     return dict(found)
+
+
+def _taken_away(test: pl.DataFrame, config: ThoughtAnchorsConfig) -> dict[str, float]:
+    """Of each numeric residual target, the share of the squares within problems that is gone.
+
+    Below 0 where the regression foretells other problems worse than their own mean would.
+    """
+    within = (pl.all() - pl.all().mean().over("trace")).pow(2).sum()
+    return {
+        name: 1 - squares[name][0] / squares[target][0]
+        for target, name in config.residuals.items()
+        if not is_anchor(target)
+        and (squares := test.select("trace", target, name).select(within))[target][0] > 0
+    }
 
 
 def _deferrable(every: pl.DataFrame, rung: str) -> Predictions:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from augury.errors import DataError, MissingInput
+from augury.models.load import ModelConfig
+from augury.models.source import glimpse
+from augury.runs.paths import expand
 from augury.runs.progress import say, track
 from augury.studies.thought_anchors.config import DataConfig
 from augury.traces.sources.math_rollouts import (
@@ -15,7 +19,7 @@ from augury.traces.sources.math_rollouts import (
 )
 from augury.traces.trace import Trace
 
-__all__ = ["Gathered", "file_digests", "gather_problems"]
+__all__ = ["Gathered", "file_digests", "gather_problems", "reader_glimpse"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +78,20 @@ def file_digests(config: DataConfig) -> dict[str, str]:
         # the stage itself says what is wrong
         return found
     return found
+
+
+def reader_glimpse(model: ModelConfig) -> dict[str, str]:
+    """Glimpses of the local folders of model and adapter, so that a run notices other weights.
+
+    A model of the hub has none: its revision says it, and the store refuses another one.
+    """
+    try:
+        named = {"model files": expand(model.name, "model.name"), "adapter files": model.adapter}
+    except MissingInput:
+        # the stage itself says what is wrong
+        return {}
+    folders = {key: Path(name) for key, name in named.items() if name and Path(name).is_dir()}
+    return {key: glimpse(folder, _MODEL_FILES) for key, folder in folders.items()}
+
+
+_MODEL_FILES = ("*.safetensors", "*config.json", "tokenizer.json")

@@ -22,6 +22,7 @@ from augury.studies.thought_anchors.agreement import (
 )
 from augury.studies.thought_anchors.config import DataConfig
 from augury.studies.thought_anchors.gathering import gather_problems
+from augury.studies.thought_anchors.own_agreement import own_agreement
 from augury.targets.rollout_importance import Similarity, recorded_similarity
 from augury.traces.records import read_bytes
 from augury.traces.sources.rollout_files import FolderRollouts, RolloutFiles
@@ -40,8 +41,8 @@ def verify_labels(config: DataConfig) -> list[str]:
     """Compare published importances with what they are made of; lines of a table.
 
     Rollouts that augury made say what their sentences were compared by: that is embedded anew and
-    compared with what is stored, and what is stored must give every importance. For others,
-    `data.encoder` names the encoder.
+    compared with what is stored, and what is stored must give every importance. All must be there,
+    and their answers are read anew from their texts. For others, `data.encoder` names the encoder.
 
     Raises:
         CheckFailed: A value differs, and nothing known explains it.
@@ -58,7 +59,8 @@ def verify_labels(config: DataConfig) -> list[str]:
         if ours is not None and meaning is not None:
             told = _stored(files, problem.id)
             rows.append(_embedded(told, meaning))
-            similar = recorded_similarity(told)
+            rows += own_agreement(ours, problem, read_about(ours)["made_with"]["config"])
+            similar = recorded_similarity(told, where=f"problem {problem.id}, similarity.json")
         try:
             rows += rollout_agreement(
                 files, problem, similar=similar, threshold=threshold, forced=_forced(files)

@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 from augury.activations.extract import extract
 from augury.activations.plan import ReadingPlan
 from augury.activations.store import Store
+from augury.errors import CheckFailed
 from augury.evaluate.tripwires import Tripwire, memorises, raise_if_tripped
 from augury.models.load import LoadedModel
 from augury.runs.progress import say
@@ -48,7 +49,45 @@ def pass_pilot(
         CheckFailed: A check failed; nothing else was read.
     """
     few = solutions.first(config.reading.pilot)
+    others = len(solutions.traces) - len(few.traces)
     say(f"pilot: {len(few.traces)} of {len(solutions.traces)} problems are read first")
+    try:
+        return _checked(reader, few, plans, config, folder)
+    except CheckFailed as error:
+        raise CheckFailed(
+            f"pilot of {len(few.traces)} problems, {error.where}",
+            found=error.found,
+            expected=error.expected,
+            fix=error.fix or f"find out why; of the other {others} problems nothing was read",
+        ) from error
+
+
+def told_apart(states: np.ndarray, texts: Sequence[str]) -> Tripwire:
+    """Whether a model without regularisation knows every second sentence by heart.
+
+    It cannot where different sentences have the same states, as they do when a reading went wrong.
+
+    Args:
+        states: [sentence, hidden], in order.
+        texts: Of the sentences; of those that read alike the first counts.
+    """
+    first = sorted({text: n for n, text in reversed(list(enumerate(texts)))}.values())
+    second = np.arange(len(first)) % 2 == 1
+    scaled = StandardScaler().fit_transform(states[first])
+    if len(np.unique(second)) < 2:
+        return memorises(second, np.zeros(len(first)))
+    # So weak a penalty that rows which differ at all are told apart.
+    model = SVC(kernel="rbf", C=1e6, gamma=1 / scaled.shape[1]).fit(scaled, second)
+    return memorises(second, model.decision_function(scaled))
+
+
+def _checked(
+    reader: LoadedModel,
+    few: Solutions,
+    plans: Sequence[ReadingPlan],
+    config: ThoughtAnchorsConfig,
+    folder: Path,
+) -> dict[str, Any]:
     named = {trace.id: trace for trace in few.traces}
     checks = []
     for each in plans:
@@ -71,25 +110,6 @@ def pass_pilot(
         "doctor": checks,
         "told_apart": asdict(worst),
     }
-
-
-def told_apart(states: np.ndarray, texts: Sequence[str]) -> Tripwire:
-    """Whether a model without regularisation knows every second sentence by heart.
-
-    It cannot where different sentences have the same states, as they do when a reading went wrong.
-
-    Args:
-        states: [sentence, hidden], in order.
-        texts: Of the sentences; of those that read alike the first counts.
-    """
-    first = sorted({text: n for n, text in reversed(list(enumerate(texts)))}.values())
-    second = np.arange(len(first)) % 2 == 1
-    scaled = StandardScaler().fit_transform(states[first])
-    if len(np.unique(second)) < 2:
-        return memorises(second, np.zeros(len(first)))
-    # So weak a penalty that rows which differ at all are told apart.
-    model = SVC(kernel="rbf", C=1e6, gamma=1 / scaled.shape[1]).fit(scaled, second)
-    return memorises(second, model.decision_function(scaled))
 
 
 def _apart(store: Store, few: Solutions, name: str) -> Tripwire:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augury.report.blocks import Paragraph, Section, Table
+from augury.rollouts.planted import TOGETHER
 
-__all__ = ["planted_section"]
+__all__ = ["planted_line", "planted_section"]
 
 _COLUMNS = (
     "sentences",
@@ -44,12 +45,12 @@ def planted_section(rows: Sequence[Mapping[str, Any]], estimator: str) -> Sectio
             row["sentences"],
             row["problems"],
             row["auroc"],
-            _range(row["auroc_interval"]),
+            _range(row["auroc_interval"], ".3f"),
             row["p"],
             row["size"],
             row["size_unmarked"],
             row["signed"],
-            _range(row["signed_interval"]),
+            _range(row["signed_interval"], "+.3f"),
         )
         for row in own
     )
@@ -60,5 +61,18 @@ def planted_section(rows: Sequence[Mapping[str, Any]], estimator: str) -> Sectio
     return Section("What was planted", [Paragraph(opening), Table(_COLUMNS, told, caption=caption)])
 
 
-def _range(interval: Mapping[str, float] | None) -> str | None:
-    return f"{interval['low']:+.3f} to {interval['high']:+.3f}" if interval else None
+def planted_line(rows: Sequence[Mapping[str, Any]], estimator: str) -> str:
+    """Whether all that was planted comes out important, in one line; empty where nothing was."""
+    own = [row for row in rows if (row["estimator"], row["kind"]) == (estimator, TOGETHER)]
+    if not own:
+        return ""
+    held = _range(own[0]["auroc_interval"], ".3f")
+    return (
+        f"planted: {TOGETHER} against unmarked sentences near them, AUROC of the importance "
+        f"{own[0]['auroc']:.3f}{f' [{held}]' if held else ''}, p {own[0]['p']:.3g}, mean of "
+        f"{own[0]['problems']} problems"
+    )
+
+
+def _range(interval: Mapping[str, float] | None, spec: str) -> str | None:
+    return f"{interval['low']:{spec}} to {interval['high']:{spec}}" if interval else None

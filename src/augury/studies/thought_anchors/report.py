@@ -23,12 +23,20 @@ from augury.studies.thought_anchors.conclusion import (
     conclude_target,
     measured_line,
     measured_well,
+    states_line,
 )
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
-from augury.studies.thought_anchors.evaluation import CSV, PLAN, SUMMARY, read_cells
+from augury.studies.thought_anchors.evaluation import (
+    CSV,
+    PLAN,
+    SUMMARY,
+    on_validation,
+    read_cells,
+    read_predictions,
+)
 from augury.studies.thought_anchors.figures import FIGURES
 from augury.studies.thought_anchors.own_rollouts import ABOUT
-from augury.studies.thought_anchors.planted_report import planted_section
+from augury.studies.thought_anchors.planted_report import planted_line, planted_section
 from augury.studies.thought_anchors.sentences import FACTS, PROBLEMS
 from augury.studies.thought_anchors.state_report import (
     limits_of_reading,
@@ -51,10 +59,19 @@ class _Facts:
         self.reading = _json(run.path / READING)
         self.planted = _json(run.path / ABOUT).get("planted", [])
         self.conclusions: list[Conclusion] = []
+        self.answer: list[str] = []
+        held = on_validation(read_predictions(run), config)
         if config.activations:
             targets = dict.fromkeys(result.target for result in self.results)
-            self.conclusions = [conclude_states(self.results, target) for target in targets]
-        ladder = [conclude_target(self.results, target) for target in config.labels.targets]
+            self.conclusions = [
+                conclude_states(self.results, target, held[target]) for target in targets
+            ]
+            self.answer.append(states_line(self.conclusions))
+        ladder = [
+            conclude_target(self.results, target, held[target]) for target in config.labels.targets
+        ]
+        if line := planted_line(self.planted, config.labels.estimator):
+            self.answer.append(line)
         # Beside probes, what every rung adds is for the table to tell.
         kept = 1 if config.activations else None
         self.conclusions += [replace(one, lines=one.lines[:kept]) for one in ladder]
@@ -63,7 +80,7 @@ class _Facts:
 def write_report(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
     """Write `report.html` and `report.md`."""
     facts = _Facts(run, config)
-    verdict = [line for c in facts.conclusions for line in (c.headline, *c.lines)]
+    verdict = [*facts.answer, *("; ".join((c.headline, *c.lines)) for c in facts.conclusions)]
     verdict += [line] if (line := measured_line(facts.measured)) else []
     sections = [
         _limits(facts),
@@ -90,7 +107,7 @@ def write_report(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
 def conclude(run: Run) -> Sequence[str]:
     """The lines that end the command: the verdict on each target, and where the report is."""
     facts = _Facts(run, load_config(ThoughtAnchorsConfig, run.config_path))
-    lines = []
+    lines = [f"answer  {line}" for line in facts.answer]
     for conclusion in facts.conclusions:
         lines += [f"verdict {conclusion.headline}", *(f"  {line}" for line in conclusion.lines)]
     if line := measured_line(facts.measured):
@@ -281,7 +298,7 @@ def _deferral(facts: _Facts) -> Section:
         "Deferral",
         [
             Paragraph(
-                f"Rung {facts.summary['chosen']}, the best on validation. Each fold's two "
+                f"Scores of {facts.summary['chosen']}, the best on validation. Each fold's two "
                 f"thresholds come from its own validation problems, for {aim}."
             ),
             Paragraph(

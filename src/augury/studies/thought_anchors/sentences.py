@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from augury.errors import DataError
 from augury.evaluate.ceiling import Ceiling, ceiling_of
 from augury.report.tables import write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
-from augury.studies.thought_anchors.activations import unread_problems
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.gathering import Gathered, gather_problems
+from augury.studies.thought_anchors.placing import unread_problems
 from augury.targets.folds import assert_folds, k_folds, leave_one_group_out
 from augury.targets.importance import Importance, label_sentences, noise_ratio
 from augury.targets.rollout_counts import counts_of_shares
@@ -65,12 +66,28 @@ def make_sentences(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
 
 
 def _readable(run: Run, config: ThoughtAnchorsConfig) -> Gathered:
-    """All problems but those that the model could not read."""
+    """All problems but those that the model cannot read, or of which no sentence is studied.
+
+    Raises:
+        DataError: None is left, or one is not and `on_fault` is `stop`.
+    """
     gathered = gather_problems(config.data)
-    unread = unread_problems(run)
+    left_out = gathered.skipped | unread_problems(run)
+    for problem in gathered.problems:
+        if len(problem.chunks) <= config.labels.drop_last:
+            error = DataError(
+                problem.where,
+                found="1 sentence",
+                expected="2: of the last nothing is measured, and labels.drop_last leaves it out",
+            )
+            if config.data.on_fault == "stop":
+                raise error
+            left_out[problem.id] = str(error)
     pairs = zip(gathered.problems, gathered.traces, strict=True)
-    kept = [(problem, trace) for problem, trace in pairs if problem.id not in unread]
-    return Gathered([p for p, _ in kept], gathered.skipped | unread, [t for _, t in kept])
+    kept = [(problem, trace) for problem, trace in pairs if problem.id not in left_out]
+    if not kept:
+        raise DataError("data", found=f"no problem to study: {next(iter(left_out.values()))}")
+    return Gathered([p for p, _ in kept], left_out, [t for _, t in kept])
 
 
 def _table(

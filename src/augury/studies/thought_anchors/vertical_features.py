@@ -71,9 +71,20 @@ def receiver_scores(
         Scores of all sentences, and the numbers of the heads.
     """
     peaks = [
-        np.nan_to_num(kurtosis(heads[fitted & (problems == problem)], axis=0), nan=-np.inf)
-        for problem in np.unique(problems[fitted])
+        _peaks(heads[fitted & (problems == problem)]) for problem in np.unique(problems[fitted])
     ]
     order = np.argsort(-np.mean(peaks, axis=0), kind="stable")
     chosen = sorted(order[:count].tolist())
     return heads[:, chosen].mean(axis=1), chosen
+
+
+def _peaks(heads: Float[np.ndarray, "sentence head"]) -> Float[np.ndarray, " head"]:
+    """Excess kurtosis of each head over the sentences of a problem, -2 where all are alike.
+
+    -2 is the least that there is: a head singles out nothing there, as all heads do in a problem
+    too short to have readers.
+    """
+    found = np.full(heads.shape[1], -2.0)
+    varied = np.ptp(heads, axis=0) > 1e-6 * np.abs(heads).max(axis=0)
+    found[varied] = kurtosis(heads[:, varied], axis=0)
+    return found

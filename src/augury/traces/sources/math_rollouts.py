@@ -35,6 +35,7 @@ __all__ = [
     "read_problem",
     "read_resampled",
     "read_rollouts",
+    "text_behind",
 ]
 
 Estimator = Literal["counterfactual", "resampling", "forced"]
@@ -162,13 +163,18 @@ def problem_digest(files: RolloutFiles, problem: int) -> str:
 
 def chunk_places(problem: RolloutProblem) -> list[PlacedChunk]:
     """Where the sentences stand in `prompt + solution`: behind `<think>`, before `</think>`."""
-    text = problem.prompt + problem.solution
-    start = len(problem.prompt)
-    if problem.solution.lstrip().startswith("<think>"):
-        start = text.index("<think>", start) + len("<think>")
-    stop = text.find("</think>", start)
-    texts = [chunk.text for chunk in problem.chunks]
-    return place_chunks(text, texts, start=start, stop=None if stop < 0 else stop)
+    text, start, stop = _thinking(problem)
+    return place_chunks(text, [chunk.text for chunk in problem.chunks], start=start, stop=stop)
+
+
+def text_behind(problem: RolloutProblem) -> str:
+    """What stands behind the last sentence, before `</think>`, and is in none; normally empty.
+
+    The published cut into sentences loses an end without a full stop, so this alone is no reason
+    to leave a problem out.
+    """
+    text, start, stop = _thinking(problem)
+    return text[max([start, *(place.end for place in chunk_places(problem))]) : stop].strip()
 
 
 def problem_trace(problem: RolloutProblem, setting: str) -> Trace:
@@ -181,11 +187,11 @@ def problem_trace(problem: RolloutProblem, setting: str) -> Trace:
         setting: Name of model and split, the beginning of the id.
 
     Raises:
-        DataError: A sentence is not in the text behind the one before.
+        DataError: A sentence does not stand right behind the one before.
     """
     spans = []
     for place, chunk in zip(chunk_places(problem), problem.chunks, strict=True):
-        if not place.found:
+        if place.fault:
             raise DataError(
                 f"{problem.where}:{place.index}:chunk",
                 found=f"{chunk.text[:60]!r}, {place.fault}",
@@ -259,6 +265,16 @@ def read_resampled(files: RolloutFiles, problem: int) -> dict[int, list[str]]:
             )
         found[int(key)] = sentences
     return found
+
+
+def _thinking(problem: RolloutProblem) -> tuple[str, int, int]:
+    """Prompt and solution, and the code points between which the sentences stand."""
+    text = problem.prompt + problem.solution
+    start = len(problem.prompt)
+    if problem.solution.lstrip().startswith("<think>"):
+        start = text.index("<think>", start) + len("<think>")
+    stop = text.find("</think>", start)
+    return text, start, len(text) if stop < 0 else stop
 
 
 def _digest(raw: Sequence[bytes]) -> str:
