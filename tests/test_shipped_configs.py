@@ -6,6 +6,7 @@ configs name sites of, the embedded model's tokenizer, and random weights.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -70,18 +71,22 @@ SMALL = {
     "vocab_size": 930,
     "hidden_size": 32,
     "intermediate_size": 48,
-    "num_hidden_layers": 18,
+    "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "initializer_range": 0.2,
     "torch_dtype": "float32",
 }
+DEEP = {"num_hidden_layers": 18}
+"""For configs that name blocks; the others are read faster without."""
+
 ANCHORS = ("rollouts", "read", "sentences")
+ONE = ("reading.pilot=1",)
 TRACES = ("traces", "split", "activations")
 FIRST_STEPS = {
-    "thought-anchors/laptop": ("qwen2", ANCHORS, ()),
-    "thought-anchors/llama-8b-correct-pilot": ("llama", ANCHORS, ()),
-    "thought-anchors/qwen-14b-incorrect-full": ("qwen2", ANCHORS, ()),
+    "thought-anchors/laptop": ("qwen2-deep", ANCHORS, ONE),
+    "thought-anchors/llama-8b-correct-pilot": ("llama", ANCHORS, ONE),
+    "thought-anchors/qwen-14b-incorrect-full": ("qwen2", ANCHORS, ONE),
     "state-transition/r1-distill-qwen-1.5b": (
         "qwen2",
         ("prepare-data", "generate"),
@@ -92,8 +97,8 @@ FIRST_STEPS = {
         ),
     ),
     "introspection/llama-3.1-8b-instruct": ("llama", ("collect",), ()),
-    "backtracking-lag/llama-3.1-8b": ("llama", TRACES, ()),
-    "backtracking-lag/r1-distill-llama-8b": ("llama", TRACES, ()),
+    "backtracking-lag/llama-3.1-8b": ("llama-deep", TRACES, ()),
+    "backtracking-lag/r1-distill-llama-8b": ("llama-deep", TRACES, ()),
 }
 
 
@@ -111,13 +116,12 @@ def _described(folder: Path, config: dict[str, Any]) -> Path:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
-    for config in (LLAMA_3, QWEN_2):
-        family = str(config["model_type"])
-        folder = _described(tmp_path_factory.mktemp("models") / family, config | SMALL)
+    for config, depth in itertools.product((LLAMA_3, QWEN_2), ({}, DEEP)):
+        name = f"{config['model_type']}{'-deep' if depth else ''}"
+        made[name] = _described(tmp_path_factory.mktemp("models") / name, config | SMALL | depth)
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
-        model.save_pretrained(folder)
-        made[family] = folder
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(made[name]))
+        model.save_pretrained(made[name])
     return made
 
 
@@ -138,7 +142,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `AUGURY_DATA` and `AUGURY_CHAINS` name, laid out as the configs expect it."""
     root = tmp_path_factory.mktemp("data")
     for number in range(100, 105):
-        write_problem(root / "made", number, rollouts=10)
+        write_problem(root / "made", number, sentences=8, rollouts=10)
     for name in ("deepseek-r1-distill-llama-8b", "deepseek-r1-distill-qwen-14b"):
         for split in ("correct_base_solution", "incorrect_base_solution"):
             shutil.copytree(root / "made" / MODEL / SPLIT, root / "thought_anchors" / name / split)
