@@ -80,7 +80,7 @@ SMALL = {
 DEEP = {"num_hidden_layers": 18}
 """For configs that name blocks; the others are read faster without."""
 
-ANCHORS = ("rollouts", "read", "sentences")
+ANCHORS = ("rollouts", "tokens", "read", "sentences")
 ONE = ("reading.pilot=1",)
 TRACES = ("traces", "split", "activations")
 FIRST_STEPS = {
