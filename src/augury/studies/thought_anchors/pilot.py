@@ -55,10 +55,11 @@ def pass_pilot(
         return _checked(reader, few, plans, config, folder)
     except CheckFailed as error:
         raise CheckFailed(
-            f"pilot of {len(few.traces)} problems, {error.where}",
+            f"pilot of {len(few.traces)} problems (of the other {others} nothing was read), "
+            f"{error.where}",
             found=error.found,
             expected=error.expected,
-            fix=error.fix or f"find out why; of the other {others} problems nothing was read",
+            fix=error.fix,
         ) from error
 
 
