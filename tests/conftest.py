@@ -17,18 +17,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_in_the_process() -> Iterator[None]:
-    """Settings of the process are part of every store's identity: no test may leave others."""
-    before = _settings()
-    yield
-    assert before in ((), _settings())
-
-
-def _settings() -> tuple[object, ...]:
-    """What `activations.machine` reads, without importing torch where no test did."""
+def process_as_it_was() -> Iterator[None]:
+    """Settings of the process are part of every store's identity: the next test finds its own."""
     if (torch := sys.modules.get("torch")) is None:
-        return ()
-    return torch.get_num_threads(), torch.get_float32_matmul_precision()
+        yield
+        return
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
 
 
 @pytest.fixture(scope="session")

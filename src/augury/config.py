@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -19,7 +20,15 @@ from augury.errors import ConfigError
 from augury.plain import difference_table, fingerprint, shown
 from augury.safe_yaml import Document, Key, parse_yaml, read_yaml, yaml_text
 
-__all__ = ["Config", "difference_table", "dump_yaml", "fingerprint", "load_config"]
+__all__ = [
+    "Config",
+    "build_config",
+    "difference_table",
+    "dump_yaml",
+    "fingerprint",
+    "load_config",
+    "read_document",
+]
 
 
 class Config(BaseModel):
@@ -49,14 +58,50 @@ def load_config(kind: type[C], path: Path | None, overrides: Sequence[str] = ())
             key is told with the nearest known one.
         MissingInput: `path` does not exist.
     """
+    document = read_document(path)
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or not _keys(name):
+            where = f"override {shown(override)}"
+            raise ConfigError(where, found="no 'key=value'", expected="for example probes.l2=0.1")
+        _apply(document, name, parse_yaml(text, source=_override(name)).value)
+    return _checked(kind, document)
+
+
+def read_document(path: Path | None) -> Document:
+    """The mapping in a YAML file, or an empty one, for many configs that begin with it.
+
+    Raises:
+        ConfigError: It is no YAML, or no mapping.
+        MissingInput: `path` does not exist.
+    """
     document = Document({}, {(): "defaults"}) if path is None else read_yaml(path)
     if document.value is None:
         document.value = {}
     if not isinstance(document.value, dict):
         found = f"a {type(document.value).__name__}"
         raise ConfigError(document.places[()], found=found, expected="a mapping of keys to values")
-    for override in overrides:
-        _apply(document, document.value, override)
+    return document
+
+
+def build_config(kind: type[C], document: Document, values: Mapping[str, Any]) -> C:
+    """`load_config` of a document that was read already, and of values in plain form.
+
+    Args:
+        kind: The class to build.
+        document: As `read_document` gives it; it stays as it is.
+        values: By key, such as `a.b`.
+
+    Raises:
+        ConfigError: As `load_config`.
+    """
+    own = deepcopy(document)
+    for name, value in values.items():
+        _apply(own, name, value)
+    return _checked(kind, own)
+
+
+def _checked(kind: type[C], document: Document) -> C:
     value = _onto_defaults(kind, document.value)
     try:
         return kind.model_validate_json(json.dumps(value), strict=True)
@@ -69,15 +114,21 @@ def dump_yaml(config: Config) -> str:
     return yaml_text(config.model_dump(mode="json"))
 
 
-def _apply(document: Document, value: dict[str, Any], override: str) -> None:
-    name, equals, text = override.partition("=")
+def _keys(name: str) -> tuple[str, ...]:
+    """The parts of a dotted key; none where one of them is empty."""
     keys = tuple(name.strip().split("."))
-    if not equals or not all(keys):
-        where = f"override {shown(override)}"
-        raise ConfigError(where, found="no 'key=value'", expected="for example probes.l2=0.1")
-    place = f"override {shown(name.strip())[1:-1]}"
-    parsed = parse_yaml(text, source=place)
-    target = value
+    return keys if all(keys) else ()
+
+
+def _override(name: str) -> str:
+    return f"override {shown(name.strip())[1:-1]}"
+
+
+def _apply(document: Document, name: str, value: object) -> None:
+    keys, place = _keys(name), _override(name)
+    if not keys:
+        raise ConfigError(place, found="an empty key", expected="for example probes.l2")
+    target: dict[str, Any] = document.value  # type: ignore[assignment]
     for i, key in enumerate(keys[:-1]):
         inner = target.setdefault(key, {})
         if inner is None:
@@ -87,7 +138,7 @@ def _apply(document: Document, value: dict[str, Any], override: str) -> None:
             raise ConfigError(place, found=found, expected="a section with keys")
         document.places.setdefault(keys[: i + 1], place)
         target = inner
-    target[keys[-1]] = parsed.value
+    target[keys[-1]] = value
     for old in [path for path in document.places if path[: len(keys)] == keys]:
         del document.places[old]
     document.places[keys] = place

@@ -176,14 +176,6 @@ def store(job: Job, tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-@pytest.fixture(autouse=True)
-def _process() -> Any:
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision(precision)
-
-
 @pytest.mark.parametrize("name", [*FILES, *SETTINGS, *PROCESS, *MODELS])
 def test_any_other_field_is_refused_with_what_is_stored_and_what_is_now(
     name: str, job: Job, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

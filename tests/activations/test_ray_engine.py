@@ -50,8 +50,8 @@ def test_workers_that_hold_different_models_are_refused(tmp_path: Path) -> None:
             return replace(loaded, identity={"weights": "01"})
         return loaded
 
-    # Longer than a worker takes to start: both must be asked before the work is over.
-    work = Work(_slowly, lambda _: (), keys=range(600), unit="nap")
+    # Far longer than a worker takes to start: both must be asked before the work is over.
+    work = Work(_slowly, lambda _: (), keys=range(6000), unit="nap")
     with (
         pytest.raises(ConfigError, match=r"weights: stored '?0[01]'? / now '?0[01]'?"),
         ray_engine(unequal, workers=2) as engine,
@@ -125,7 +125,7 @@ def test_two_workers_write_what_one_process_writes(
     pids = set()
 
     def spied(work: Work) -> Iterator[tuple[int, Any]]:
-        for key, (process, result) in _reading_by(two_workers, _with_process)(work):
+        for key, (process, result) in _reading_by(two_workers, _with_process(tmp_path))(work):
             pids.add(process)
             yield key, result
 
@@ -134,9 +134,17 @@ def test_two_workers_write_what_one_process_writes(
     assert os.getpid() not in pids and len(pids) == 2
 
 
-def _with_process(loaded: LoadedModel, *arguments: Any) -> tuple[int, Any]:
-    time.sleep(0.2)
-    return os.getpid(), read_shard(loaded, *arguments)
+def _with_process(folder: Path) -> Callable[..., Any]:
+    """`read_shard` that tells its process, and waits with its first shard for a second process."""
+
+    def read(loaded: LoadedModel, *arguments: Any) -> tuple[int, Any]:
+        (folder / f"{os.getpid()}.here").touch()
+        until = time.monotonic() + 120
+        while len(list(folder.glob("*.here"))) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        return os.getpid(), read_shard(loaded, *arguments)
+
+    return read
 
 
 def test_a_killed_worker_is_replaced_and_its_shard_read_again(

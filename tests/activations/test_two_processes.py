@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the test forks"
 
 
 @pytest.fixture
-def loaded() -> Iterator[LoadedModel]:
-    """A forked child cannot use the threads of its parent, so there is one only."""
-    threads = torch.get_num_threads()
-    yield tiny()
-    torch.set_num_threads(threads)
+def loaded() -> LoadedModel:
+    return tiny()
 
 
 def _child(work: Callable[[], object]) -> int:

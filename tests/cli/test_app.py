@@ -63,6 +63,15 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_of_one_stage_knows_what_the_real_one_would_refuse(tmp_path: Path) -> None:
+    asked = ["run", "backtracking-lag", "--dry-run", "--stage"]
+    done = augury(*asked, "traces", folder=tmp_path)
+    assert done.returncode == 0 and done.stdout.split()[:3] == ["traces", "to", "run"]
+    assert len(done.stdout.splitlines()) == 1
+    done = augury(*asked, "trace", folder=tmp_path)
+    assert done.returncode == 2 and "traces, split" in done.stderr
+
+
 def test_control_characters_never_reach_the_terminal(tmp_path: Path) -> None:
     done = augury("run", "backtracking-lag", "-c", "a\x1b[31mb.yaml", folder=tmp_path)
     assert "\x1b" not in done.stderr and done.returncode == 66

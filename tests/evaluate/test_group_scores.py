@@ -6,7 +6,12 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
 from augury.errors import DataError
-from augury.evaluate.group_scores import GroupCell, judge_within_groups, scores_within
+from augury.evaluate.group_scores import (
+    GroupCell,
+    candidates_within,
+    judge_within_groups,
+    scores_within,
+)
 
 GROUPS = np.repeat(np.arange(12), 30)
 
@@ -28,6 +33,18 @@ def test_scores_are_those_of_scikit_learn_and_scipy_ties_included() -> None:
         at = group == GROUPS
         assert found[group] == pytest.approx(average_precision_score(labels[at], scores[at]))
         assert ranks[group] == pytest.approx(spearmanr(numbers.round(1)[at], scores[at])[0])
+
+
+@pytest.mark.parametrize("anchors", [False, True])
+def test_candidates_have_the_scores_that_each_has_alone(anchors: bool) -> None:
+    rng = np.random.default_rng(1)
+    values, scores = rng.normal(size=360).round(1), rng.integers(0, 6, (360, 4)).astype(float)
+    scores[:, 3] = 1.0  # knows nothing
+    values[GROUPS == 2] = 0.5  # says nothing
+    own = values > 0.8 if anchors else values
+    alone = np.stack([scores_within(own, each, GROUPS) for each in scores.T])
+    assert np.isnan(alone[:, 2]).all() and np.isfinite(alone[:, 3]).all()
+    np.testing.assert_allclose(candidates_within(own, scores, GROUPS), alone, atol=1e-12)
 
 
 def test_a_group_that_says_nothing_is_left_out_and_a_constant_score_gets_the_share() -> None:

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from tests.faults.sweep import (
     fails_everywhere,
     kills_at_every_operation,
     kills_at_random,
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """A forked child cannot use the threads of its parent."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the sweep forks")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +63,24 @@ def test_the_trained_model_continues_the_same_in_any_batch(augury_data: Path) ->
     # The same prompt at another index, or under another seed, is another draw.
     assert len({tuple(one.ids) for one in together}) == len(starts)
     assert together != sample(loaded, prompts, settings=settings.model_copy(update={"seed": 8}))
+
+
+def test_progress_counts_every_continuation_once_and_changes_none(
+    tiny: Tiny, sequences: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def counted(items: Iterable[None], *, what: str, total: int, unit: str) -> Iterator[None]:
+        for done, item in enumerate(items, start=1):
+            told.append((what, done, total))
+            yield item
+
+    monkeypatch.setattr(generate, "track", counted)
+    prompts = [ids.tolist() for ids in sequences] * 2
+    settings = Sampling(max_new_tokens=6, batch_tokens=64)
+    shown = sample(tiny("llama"), prompts, settings=settings, what="thinking")
+    assert told == [("thinking", done, 10) for done in range(1, 11)]
+    assert shown == sample(tiny("llama"), prompts, settings=settings) and len(told) == 10
 
 
 def test_a_prompt_that_stands_several_times_is_read_once_and_drawn_from_as_often(

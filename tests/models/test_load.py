@@ -13,8 +13,16 @@ import torch
 
 from augury.errors import ConfigError, DataError, MissingInput, Unsafe
 from augury.models import load
-from augury.models.load import LoadedModel, ModelConfig, context_of, load_model, load_tokenizer
-from augury.models.read import read_rows
+from augury.models.load import (
+    NO_WEIGHTS,
+    LoadedModel,
+    ModelConfig,
+    context_of,
+    depth_of,
+    load_model,
+    load_tokenizer,
+)
+from augury.models.read import read_rows, site_widths
 
 Tiny = Callable[[str], LoadedModel]
 Save = Callable[[str], Path]
@@ -70,6 +78,39 @@ def test_context_and_tokenizer_are_known_without_weights(save_tiny: Save) -> Non
     config = ModelConfig(name=str(folder))
     assert context_of(config) == 64
     assert load_tokenizer(config)("w3 w5")["input_ids"] == [1, 3, 5]
+
+
+def test_a_model_without_weights_is_counted_as_the_real_one(
+    family: str, tiny: Tiny, save_tiny: Save
+) -> None:
+    folder = save_tiny(family)
+    (folder / "model.safetensors").unlink()
+    named = ModelConfig(name=str(folder))
+    assert (depth_of(named), context_of(named)) == (2, 64)
+    with pytest.raises(MissingInput, match="estimate --no-weights"):
+        load_model(named)
+    bare, real = load_model(named.model_copy(update={"device": NO_WEIGHTS})), tiny(family)
+    assert {p.device.type for p in bare.model.parameters()} == {"meta"}
+    count = [sum(p.numel() for p in each.model.parameters()) for each in (bare, real)]
+    assert count[0] == count[1] and bare.dtype == torch.bfloat16
+    sites = ["embed", "query.1", "key.1", "vertical.0", "attn.1", "mlp.0", "resid.1", "logits"]
+    assert site_widths(bare, sites) == site_widths(real, sites)
+
+
+def test_a_device_that_is_too_small_is_told_with_the_size_of_the_weights(
+    save_tiny: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("device is full")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.to", full)
+    with pytest.raises(ConfigError, match=r"0\.0 GB of weights, more than is free on cpu"):
+        _load(save_tiny("llama"))
+
+
+def test_no_config_may_ask_for_a_model_without_weights() -> None:
+    with pytest.raises(ValueError, match="meta has no weights"):
+        ModelConfig(name="organism", device=NO_WEIGHTS)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

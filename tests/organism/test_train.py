@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from augury.errors import ConfigError
 from augury.organism import train as train_module
@@ -38,7 +39,9 @@ def _files(folder: Path) -> dict[str, bytes]:
 def test_interrupted_training_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    torch.set_num_threads(3)
     train_organism(SMALL, tmp_path / "whole")
+    assert torch.get_num_threads() == 3 != SMALL.threads
     sound, calls = train_module._one_step, iter(range(100))
 
     def fails_in_the_sixth(*args: object) -> float:

@@ -62,6 +62,9 @@ def test_the_commit_and_whether_the_checkout_differs_from_it(tmp_path: Path) -> 
     _git(tmp_path, "commit", "-q", "--no-verify", "-m", "first")
     commit = _git(tmp_path, "rev-parse", "HEAD")
     assert state(package) == {"commit": commit, "dirty": False}
+    for name in ("my.yaml", "venv", "sweeps"):
+        (tmp_path / name).write_text("")
+    assert state(package) == {"commit": commit, "dirty": False}
     (package / "a.py").write_text("x = 1\n")
     assert state(package) == {"commit": commit, "dirty": True}
 

@@ -6,18 +6,23 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from augury.errors import CheckFailed, UsageError
+from augury.evaluate.stored import read_results
 from augury.evaluate.tripwires import raise_if_tripped
 from augury.runs.folder import Run
-from augury.studies.backtracking_lag import grid_plan
+from augury.studies.backtracking_lag import grid_plan, views
 from augury.studies.backtracking_lag.config import BacktrackingLagConfig
+from augury.studies.backtracking_lag.evaluation import CELLS
+from augury.studies.backtracking_lag.probes import SCORES
 from augury.studies.backtracking_lag.report import conclude
 from augury.studies.backtracking_lag.rows import load_rows
 from augury.studies.backtracking_lag.study import STUDY
+from augury.studies.scores import read_scores
 
 SEED_COLUMNS = (
     "layer,lag,train_acc,train_f1,val_acc,val_f1,val_auc,n_train,n_val,"
@@ -160,3 +165,20 @@ def test_a_trace_can_be_viewed_with_every_probe_of_the_run(
     assert all(t is not None for t in data["traces"][0]["truth"])
     with pytest.raises(UsageError, match="no such chain"):
         STUDY.view(small_run, small_config, ["no such chain"])
+
+
+def test_a_run_with_two_labels_can_be_viewed(
+    small_run: Run, small_config: BacktrackingLagConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = read_results(small_run.path / CELLS)
+    scores = read_scores(small_run.path / SCORES)
+    for table in (scores.labels, scores.use):
+        table["other"] = table["backtracking"]
+    for _, site in list(scores.probes):
+        scores.probes["other", site] = scores.probes["backtracking", site]
+    both = [*cells, *(replace(cell, label="other") for cell in cells)]
+    monkeypatch.setattr(views, "read_results", lambda path: both)
+    monkeypatch.setattr(views, "read_scores", lambda path: scores)
+    page = STUDY.view(small_run, small_config, [])
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', page.html, re.S)[0])
+    assert len(data["series"]) == 2 * sum(cell.calibration is not None for cell in cells) > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +16,12 @@ from augury.activations.plan import ReadingPlan
 from augury.activations.store import Store
 from augury.cli.app import app
 from augury.config import load_config
-from augury.errors import CheckFailed, ConfigError
+from augury.errors import CheckFailed, ConfigError, UsageError
+from augury.models.named import without_weights
+from augury.models.source import ORGANISM, find_model
 from augury.studies import reading
 from augury.studies.reading import ReadingJob, estimate_job, load_reader, run_job
+from augury.studies.study import configs_folder
 from augury.studies.texts import TraceConfig
 from augury.traces.table import read_traces, write_jsonl
 from augury.traces.tokens import read_tokenised
@@ -102,8 +107,22 @@ def test_only_the_blocks_that_are_needed_are_loaded() -> None:
     assert len(reader.blocks.layers) == 3 and reader.blocks.head is None
     attention = load_reader(JOB.named_model, ("query.1", "key.0"))
     assert len(attention.blocks.layers) == 2 and attention.blocks.head is None
-    whole = load_reader(JOB.named_model, ("resid.0", "logits"))
-    assert len(whole.blocks.layers) == whole.depth and whole.blocks.head is not None
+    for last in ("logits", "final", "resid.5"):
+        whole = load_reader(JOB.named_model, ("resid.0", last))
+        assert len(whole.blocks.layers) == whole.depth and whole.blocks.head is not None
+
+
+@pytest.mark.parametrize(("last", "loads"), [("resid.4", 2), ("resid.5", 1)])
+def test_no_second_model_is_loaded_beside_a_whole_one(
+    last: str, loads: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    sound = reading.load_model
+    monkeypatch.setattr(reading, "load_model", lambda *a, **k: counted.append(a) or sound(*a, **k))
+    texts = TraceConfig(source="traces", path=str(folder / "traces.parquet"))
+    plan = JOB.reading.model_copy(update={"sites": ("resid.0", last)})
+    run_job(JOB.model_copy(update={"traces": texts, "reading": plan}), tmp_path)
+    assert len(counted) == loads
 
 
 def test_an_estimate_is_what_comes(folder: Path) -> None:
@@ -117,6 +136,41 @@ def test_an_estimate_is_what_comes(folder: Path) -> None:
     # 128 wide, 384 inside: 4 d^2 + 3 d m weights in each of three blocks.
     weights = 3 * (4 * 128**2 + 3 * 128 * 384)
     assert 2 * weights * told.tokens < told.flops < 2.6 * weights * told.tokens
+
+
+def test_without_weights_everything_but_the_time_is_reckoned(folder: Path, tmp_path: Path) -> None:
+    bare_folder = tmp_path / "bare"
+    ignored = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(find_model(ORGANISM, None), bare_folder, ignore=ignored)
+    texts = TraceConfig(source="traces", path=str(folder / "traces.parquet"))
+    model = JOB.model.model_copy(update={"name": str(bare_folder), "dtype": "float32"})
+    job = JOB.model_copy(update={"traces": texts})
+    bare = estimate_job(without_weights(job.model_copy(update={"model": model})))
+    told = estimate_job(job)
+    assert math.isnan(bare.seconds) and bare.tried == 0 < told.tried
+    for name in ("rows", "sites", "tokens", "bytes", "memory", "flops"):
+        assert getattr(bare, name) == getattr(told, name), name
+    assert bare.lines()[-1] == "time     not known without the weights"
+    with pytest.raises(UsageError, match=r"traces\.source"):
+        estimate_job(without_weights(JOB))
+
+
+@pytest.mark.parametrize("study", ["introspection", "state-transition", "thought-anchors"])
+def test_a_study_that_makes_its_own_texts_is_no_reading_job(study: str, tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, ["extract", str(tmp_path), "--study", study]).exception
+    assert isinstance(refused, UsageError) and f"augury run {study}" in str(refused)
+
+
+def test_an_estimate_finds_the_study_of_its_config() -> None:
+    config = configs_folder() / "thought-anchors" / "labels.yaml"
+    told = CliRunner().invoke(app, ["estimate", "-c", str(config)]).exception
+    assert isinstance(told, UsageError) and "activations=true" in str(told)
+
+
+def test_a_price_needs_a_time() -> None:
+    asked = ["estimate", "--no-weights", "--per-hour", "2.5"]
+    refused = CliRunner().invoke(app, asked).exception
+    assert isinstance(refused, UsageError) and "--per-hour" in str(refused)
 
 
 def test_a_reader_that_reads_something_else_stops_the_job(

@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.rollout_tree import MODEL, SPLIT, change, same_text, write_problem
+from typer.testing import CliRunner
 
 from augury.cli.app import app
 from augury.config import dump_yaml
-from augury.errors import CheckFailed, ConfigError, DataError, PartialFailure
+from augury.errors import CheckFailed, ConfigError, DataError, MissingInput, PartialFailure
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
+from augury.evaluate.group_scores import scores_within
 from augury.evaluate.tripwires import shuffled_labels_ok
 from augury.runs.folder import Run
 from augury.studies.thought_anchors.agreement import published_agreement, rollout_agreement
@@ -152,11 +154,11 @@ def test_changed_files_run_the_study_again(
     shutil.copytree(Path(done[1].data.path or ""), root)
     config = STUDY.read_config(LABELS, overrides(root))
     run = STUDY.start(tmp_path, config, "again")
-    for stage in ("rollouts", "read", "sentences"):
+    for stage in ("rollouts", "tokens", "read", "sentences"):
         STUDY.execute(run, config, only=stage)
-    assert [planned.status for planned in STUDY.plan(run, config)[:3]] == ["done"] * 3
+    assert [planned.status for planned in STUDY.plan(run, config)[:4]] == ["done"] * 4
     change(root / MODEL / SPLIT / "problem_102" / "chunks_labeled.json", 0, accuracy=0.25)
-    reading, planned = STUDY.plan(run, config)[1:3]
+    reading, planned = STUDY.plan(run, config)[2:4]
     assert reading.status == "done"
     assert planned.status == "to run" and "files.102" in planned.why
 
@@ -206,6 +208,16 @@ def test_spans_are_checked_in_the_tokens_of_a_model(tree: Path, tmp_path: Path) 
     told = str(error.value)
     assert re.search(r"problem 103: .*:2:chunk: .*text before it is in no chunk: 'Oh!'", told)
     assert "problem 104: text behind it is in no sentence: 'problem 104 step 13.'" in told
+
+
+def test_spans_are_checked_in_the_tokens_of_the_model_that_will_read(tree: Path) -> None:
+    asked = ["anchors", "check-spans", "-c", "labels"]
+    for part in (f"path={tree}", f"model={MODEL}", f"split={SPLIT}"):
+        asked += ["-o", f"data.{part}"]
+    refused = CliRunner().invoke(app, [*asked, "-o", "model.name=./nowhere"]).exception
+    assert isinstance(refused, MissingInput) and "nowhere" in str(refused)
+    told = CliRunner().invoke(app, [*asked, "-o", "model.name=./nowhere", "--model", "organism"])
+    assert told.exit_code == 0 and "in the tokens of organism" in told.output
 
 
 def world(problems: int = 12, sentences: int = 40) -> tuple[pl.DataFrame, Features, list[Fold]]:
@@ -266,6 +278,19 @@ def test_position_with_text_never_loses_the_position() -> None:
     )
     assert alone > 0.9 and both > alone - 0.02
     assert abs(np.corrcoef(found["text"][test, 0], values[test, 0])[0, 1]) < 0.5
+
+
+def test_the_sign_of_the_place_is_that_of_ranks_within_problems() -> None:
+    """Not that of means: two sentences in forty are large, and stand first."""
+    _, features, folds = world()
+    place = np.tile(np.arange(40.0), 12)
+    values = np.where(place < 2, 50.0, place / 40)
+    values += features.traces  # nor does it matter which problems are large
+    assert np.corrcoef(values, place)[0, 1] < -0.1
+    sides = {"train": folds[0].train, "validation": folds[0].validation}
+    found = climb(features, np.stack([values, -values], axis=1), **sides, seed=0)["position_rank"]
+    assert scores_within(values, found[:, 0], features.traces).min() > 0.5
+    np.testing.assert_array_equal(found[:, 1], -found[:, 0])
 
 
 def test_no_rung_reads_the_labels_of_its_test_problem() -> None:

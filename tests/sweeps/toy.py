@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from augury.errors import DataError, StorageError
 from augury.evaluate.standing import Standing
 from augury.evaluate.tripwires import Tripwire
 from augury.models.load import ModelConfig
+from augury.rollouts.estimate import RolloutEstimate
 from augury.runs.atomic import write_text
 from augury.runs.folder import Run
 from augury.runs.stages import Stage
@@ -27,16 +29,63 @@ class ToyConfig(Config):
     log: str
     model: ModelConfig = ModelConfig(name="organism")
     reading: ReadingPlan = ReadingPlan(sites=("resid.0",))
+    ground: str = ""
+    """Name of a text beside the log that is made outside of the runs; none where it is empty."""
+
     label: str = "wait"
     percentile: int = 90
     strength: float = 1.0
     seed: int = 0
     wire: bool = True
     fault: str = ""
-    """`data`: the fit fails each time; `disk`: the first time; `bug`: by no error of ours."""
+    """`data`: the fit fails each time; `disk`: the first time; `bug`: by no error of ours;
+    `ground`: what is made outside of the runs cannot be made."""
 
     pause: float = 0.0
     """Seconds that a fit takes."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A text that runs read; every word of it takes a while."""
+
+    config: ToyConfig
+
+    @property
+    def key(self) -> str:
+        return self.config.ground
+
+    @property
+    def name(self) -> str:
+        return f"ground {self.config.ground}"
+
+    @property
+    def path(self) -> Path:
+        return Path(self.config.log).with_name(f"ground-{self.config.ground}.txt")
+
+    def is_made(self) -> bool:
+        return self.path.is_file()
+
+    def make(self) -> None:
+        with Path(self.config.log).open("a") as file:
+            file.write(f"ground:{self.config.ground}\n")
+        if self.config.fault == "ground":
+            raise DataError("ground", found="nothing to stand on", expected="ground")
+        write_text(self.path, self.config.ground)
+
+    def estimate(self) -> RolloutEstimate:
+        return RolloutEstimate(1, 1, 1, read=7, written=10, bytes=10_000_000, seconds=90.0)
+
+
+def ground_of(config: ToyConfig) -> Ground | None:
+    """What the config reads and the toy makes outside of its runs."""
+    return Ground(config) if config.ground else None
+
+
+def _read_inputs(config: ToyConfig) -> Mapping[str, object]:
+    ground = ground_of(config)
+    text = ground.path.read_text() if ground and ground.is_made() else ""
+    return {**config_parts("model", "reading", "ground")(config), "text": text}
 
 
 def works_of(log: Path) -> list[str]:
@@ -118,7 +167,7 @@ STUDY: Study[ToyConfig] = Study(
     question="Do sweeps work?",
     config=ToyConfig,
     stages=(
-        Stage("read", _read, config_parts("model", "reading"), outputs=("data/states",)),
+        Stage("read", _read, _read_inputs, outputs=("data/states",)),
         Stage(
             "fit",
             _fit,
@@ -140,7 +189,13 @@ STUDY: Study[ToyConfig] = Study(
     tripwires=tripwires,
     verify=lambda run, config: [],
     view=lambda run, config, names: None,  # type: ignore[arg-type, return-value]
-    sweep=SweepPart(judged="judge", standings=standings, shared=("read", "fit"), reads="read"),
+    sweep=SweepPart(
+        judged="judge",
+        standings=standings,
+        shared=("read", "fit"),
+        reads="read",
+        material=ground_of,
+    ),
 )
 
 

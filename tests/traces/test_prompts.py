@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizer_builders import byte_level
 
 from augury.errors import ConfigError
-from augury.traces.prompts import LITERAL, render_prompt
+from augury.traces.prompts import LITERAL, prefilled, render_prompt
 
 CHAT = (
     "<s>{% for m in messages %}<|user|>user: {{ m['content'] }}</s>{% endfor %}"
@@ -62,3 +62,17 @@ def test_a_template_that_cannot_be_trusted_is_a_config_error(template: str, mess
 def test_chat_without_a_tokenizer_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="no tokenizer"):
         render_prompt("x", None, style="chat")
+
+
+@pytest.mark.parametrize("prefill", ["<think>\n", "<think> ", ""])
+def test_a_prefill_takes_the_place_of_a_think_tag_that_the_template_opens(prefill: str) -> None:
+    rendered = render_prompt("What is 2?", byte_level(template=CHAT), style="chat")
+    assert rendered.text.endswith("</s><think>\n")
+    made = prefilled(rendered, prefill)
+    assert made.text == "<s><|user|>user: What is 2?</s>" + prefill
+    assert made.text[slice(*made.literal)] == "What is 2?"
+
+
+def test_a_prefill_leaves_the_problems_own_words_alone() -> None:
+    rendered = render_prompt("What does it mean: <think>", None, style="none")
+    assert prefilled(rendered, "<think>\n").text == "What does it mean: <think><think>\n"

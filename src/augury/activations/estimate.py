@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -13,10 +14,10 @@ from augury.activations.extract import packs
 from augury.activations.reading import Reading
 from augury.activations.shards import read_batch, stored_dtype
 from augury.models.cost import operations
-from augury.models.load import LoadedModel
+from augury.models.load import NO_WEIGHTS, LoadedModel
 from augury.models.read import site_widths
 
-__all__ = ["Estimate", "estimate", "stored_bytes"]
+__all__ = ["Estimate", "estimate", "in_minutes", "stored_bytes"]
 
 _TRIAL_SECONDS = 3.0
 """Batches are read until this much time has passed; the first one warms up and does not count."""
@@ -45,13 +46,14 @@ class Estimate:
     the rows at `logits`."""
 
     seconds: float
-    """Of reading into memory, from a trial on this machine; the disk is not in it."""
+    """Of reading into memory, from a trial on this machine; the disk is not in it. NaN without
+    weights."""
 
     tried: int
     """Tokens that the trial read."""
 
     device: str = "cpu"
-    """Whose memory, and on what the time was measured."""
+    """Whose memory, and on what the time was measured; `NO_WEIGHTS` where nothing was."""
 
     def twice(self) -> Estimate:
         """Of two such readings, one after the other."""
@@ -66,27 +68,38 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """The estimate in words."""
+        whose, how = (
+            f"of {self.device}",
+            f" on this machine (from a trial of {self.tried:,} tokens)",
+        )
+        if self.device == NO_WEIGHTS:
+            whose, how = "for weights, without a batch", ""
         return [
             f"rows     {self.rows:,} at each of {self.sites} sites, from {self.tokens:,} tokens",
             f"disk     {self.bytes / 1e9:.3f} GB",
-            f"memory   {self.memory / 1e9:.3f} GB of {self.device}",
+            f"memory   {self.memory / 1e9:.3f} GB {whose}",
             f"compute  {self.flops / 1e12:.3f} TFLOP",
-            f"time     {self.seconds / 60:.1f} min on this machine "
-            f"(from a trial of {self.tried:,} tokens)",
+            f"time     {in_minutes(self.seconds)}{how}",
         ]
+
+
+def in_minutes(seconds: float) -> str:
+    """Of an estimate, in words; NaN is a time that nobody can know."""
+    return "not known without the weights" if math.isnan(seconds) else f"{seconds / 60:.1f} min"
 
 
 def estimate(loaded: LoadedModel, job: Reading) -> Estimate:
     """Count rows and bytes, reckon operations, and measure the speed on some of the batches.
 
     Args:
-        loaded: The model that will read, truncated as it will be.
+        loaded: The model that will read, truncated as it will be; without weights nothing is
+            measured, and the rest is the same.
         job: What will be read.
     """
     plan = job.plan
     lengths = np.array([len(trace.ids) for trace in job.traces])
     rows, tokens = sum(len(of.token) for of in job.rows), int(lengths.sum())
-    seconds, tried = _trial(loaded, job)
+    seconds, tried = (math.nan, 0) if loaded.device.type == NO_WEIGHTS else _trial(loaded, job)
     return Estimate(
         rows=rows,
         sites=len(plan.sites),

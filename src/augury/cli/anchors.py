@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 
 __all__ = ["app"]
 
@@ -24,7 +27,7 @@ def index(
     from augury.report.text_table import text_table
     from augury.studies.thought_anchors.gathering import gather_problems
 
-    gathered = gather_problems(_data(config, override))
+    gathered = gather_problems(_config(config, override).data)
     rows = [
         (str(p.id), len(p.chunks), p.correct, p.level, p.subject, p.gold_answer)
         for p in gathered.problems
@@ -40,13 +43,15 @@ def check_spans(
     config: Annotated[Path | None, _CONFIG] = None,
     override: Annotated[list[str] | None, _OVERRIDE] = None,
     model: Annotated[
-        str, typer.Option("--model", help="Whose tokens: a folder, a hub id, 'organism'.")
-    ] = "organism",
+        str | None,
+        typer.Option("--model", help="Whose tokens: a folder, a hub id; the config's model."),
+    ] = None,
 ) -> None:
     """Find every sentence at its own place in the text, and in the tokens of a model."""
     from augury.studies.thought_anchors.checks import check_spans as check
 
-    for line in check(_data(config, override), model):
+    settings = _config(config, override)
+    for line in check(settings.data, model or settings.named_model.name):
         print(line)
 
 
@@ -58,11 +63,11 @@ def verify_labels(
     """Compare published importances with what they are made of: accuracies, counts, rollouts."""
     from augury.studies.thought_anchors.label_check import verify_labels as check
 
-    for line in check(_data(config, override)):
+    for line in check(_config(config, override).data):
         print(line)
 
 
-def _data(config: Path | None, override: list[str] | None):  # type: ignore[no-untyped-def]
+def _config(config: Path | None, override: list[str] | None) -> ThoughtAnchorsConfig:
     from augury.studies.thought_anchors.study import STUDY
 
-    return STUDY.read_config(config, override or []).data
+    return STUDY.read_config(config, override or [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "resume_hint", "will_resume"]
 
+_NEW = Path("a run that is still to be made")
 _started: list[str] = []
 
 
@@ -62,7 +64,7 @@ def command(
         return
     if folder is None:
         folder = recipe.start(runs, settings, run)
-    will_resume(f"augury run {study} --run {folder.name} --runs {runs}")
+    will_resume(f"augury run {study} --run {folder.name} --runs {shlex.quote(str(runs))}")
     say(f"run {folder.path}")
     record(folder, provenance=provenance())
     recipe.execute(folder, settings, only=stage)
@@ -88,9 +90,7 @@ def _existing(recipe: Study[Any], runs: Path, name: str | None) -> Run | None:
 
 
 def _print_plan(recipe: Study[Any], folder: Run | None, settings: Any, stage: str | None) -> None:
-    if folder is None:
-        for each in recipe.stages:
-            print(f"{each.name:12} to run   new run")
-        return
-    for planned in recipe.plan(folder, settings, only=stage):
+    from augury.runs.folder import Run
+
+    for planned in recipe.plan(folder or Run(_NEW), settings, only=stage):
         print(f"{planned.name:12} {planned.status:8} {planned.why}")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 
 from augury.errors import DataError
 from augury.evaluate.intervals import (
@@ -22,12 +21,21 @@ from augury.evaluate.intervals import (
     simultaneous_lower,
 )
 from augury.evaluate.permutation import grid_p_values
+from augury.evaluate.rank_columns import rank_columns
+from augury.evaluate.ranks import mean_ranks, ranks_among
 from augury.evaluate.reorder import reorderings
 from augury.evaluate.score import Score
 from augury.evaluate.verdict import best_baseline, verdict_of
 from augury.shapes import RowGroups, RowScores
 
-__all__ = ["GroupCell", "GroupLead", "GroupResult", "judge_within_groups", "scores_within"]
+__all__ = [
+    "GroupCell",
+    "GroupLead",
+    "GroupResult",
+    "candidates_within",
+    "judge_within_groups",
+    "scores_within",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +105,24 @@ def scores_within(
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     return np.array([_reordered(values[at][None], scores[at])[0] for at in members])
+
+
+def candidates_within(
+    values: np.ndarray, scores: Float[np.ndarray, "row candidate"], groups: RowGroups
+) -> Float[np.ndarray, "candidate group"]:
+    """`scores_within` of many scores of the same values, to choose one by: numbers are ranked once.
+
+    Correlations are those of `scores_within` but for the last digits.
+    """
+    if values.dtype == bool:
+        return np.stack([scores_within(values, each, groups) for each in scores.T])
+    found = np.full((scores.shape[1], len(np.unique(groups))), np.nan)
+    for number, group in enumerate(np.unique(groups)):
+        at = np.flatnonzero(groups == group)
+        if len(at) >= 3 and np.ptp(values[at]) > 0:
+            same = np.broadcast_to(values[at, None], (len(at), scores.shape[1]))
+            found[:, number] = rank_columns(same, scores[at])
+    return found
 
 
 def judge_within_groups(
@@ -261,11 +287,11 @@ def _mean(own: np.ndarray) -> Score:
 def _reordered(values: np.ndarray, scores: RowScores) -> Float[np.ndarray, " draw"]:
     """Score of each row of `values` [draw, row], in which the group's values are reordered."""
     if values.dtype != bool:
-        left = rankdata(values[0])
-        if len(scores) < 3 or np.ptp(left) == 0:
+        if len(scores) < 3 or np.ptp(values[0]) == 0:
             return np.full(len(values), np.nan)
-        ranks = rankdata(values, axis=1) - left.mean()
-        right = rankdata(scores) - left.mean()
+        middle = (len(scores) + 1) / 2
+        ranks = ranks_among(values, values[0]) - middle
+        right = mean_ranks(scores) - middle
         scale = np.sqrt((ranks[0] @ ranks[0]) * (right @ right))
         return np.asarray(ranks @ right / scale if scale > 0 else np.zeros(len(values)))
     positives = int(values[0].sum())

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int, Num
-from scipy.stats import rankdata
 
+from augury.evaluate.ranks import mean_ranks
 from augury.evaluate.score import Score
 from augury.shapes import RowGroups, RowScores
 
@@ -172,7 +172,7 @@ def _member(values: RowScores, k: int) -> Float[np.ndarray, " row"]:
 
 def _unit(values: RowScores) -> Float[np.ndarray, " row"]:
     """Ranks, centred and of length 1; zeros where all are alike."""
-    rank = rankdata(values)
+    rank = mean_ranks(values)
     rank -= rank.mean()
     length = np.sqrt(rank @ rank)
     return np.asarray(rank / length if length > 0 else rank)

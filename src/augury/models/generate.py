@@ -10,7 +10,7 @@ on the same machine repeats exactly.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ from augury.config import Config
 from augury.errors import CheckFailed, DataError, UsageError
 from augury.models.load import LoadedModel
 from augury.models.running import Running
+from augury.runs.progress import track
 
 __all__ = ["Generation", "Sampling", "logits_along", "sample", "stop_ids"]
 
@@ -83,6 +84,7 @@ def sample(
     *,
     settings: Sampling,
     keys: Sequence[int] | None = None,
+    what: str | None = None,
 ) -> list[Generation]:
     """Continue every prompt. A prompt that stands several times in a batch is read once.
 
@@ -93,6 +95,7 @@ def sample(
         keys: What tells the draws of one prompt from those of another, each from 0 to 2**64 - 1;
             its place in `prompts` where none is given. Equal keys draw at equal numbers, so the
             same key under another edit of the model is a paired sample.
+        what: What the progress is called; None shows none.
 
     Returns:
         One continuation per prompt, in the order of `prompts`.
@@ -115,7 +118,10 @@ def sample(
         raise UsageError(
             "keys", found=f"{len(keys)} for {len(prompts)} prompts", expected="as many"
         )
-    return _Sampler(loaded, prompts, keys, settings).run()
+    sampler = _Sampler(loaded, prompts, keys, settings)
+    if what is None:
+        return sampler.run(sampler.finishing())
+    return sampler.run(track(sampler.finishing(), what=what, total=len(prompts), unit="texts"))
 
 
 @torch.no_grad()
@@ -168,8 +174,9 @@ class _Sampler:
         self.running: Running | None = None
         self.joins = loaded.device.type in _JOINS_ON
 
-    def run(self) -> list[Generation]:
-        """Every continuation, in the order of the prompts."""
+    def finishing(self) -> Iterator[None]:
+        """Write everything, and say of each continuation when it is finished."""
+        told = 0
         while self.waiting or self.running is not None:
             fresh = self._taken()
             if fresh:
@@ -178,6 +185,15 @@ class _Sampler:
                 logits = self.running.next_logits()
                 self.alive, _ = self._step(self.running, logits, self.rows, self.alive)
                 self._drop()
+            going = len(self.waiting) + (int(self.alive.sum()) if self.running is not None else 0)
+            finished = len(self.prompts) - going
+            yield from (None for _ in range(finished - told))
+            told = finished
+
+    def run(self, finishing: Iterable[None]) -> list[Generation]:
+        """Every continuation, in the order of the prompts."""
+        for _ in finishing:
+            pass
         return [
             Generation(ids, "stop" if ended else "length")
             for ids, ended in zip(self.new, self.stopped, strict=True)

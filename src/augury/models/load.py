@@ -13,15 +13,28 @@ from typing import Any, Literal
 import torch
 import transformers
 from pydantic import Field, field_validator
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from augury.config import Config
-from augury.errors import ConfigError, DataError, MissingInput, Unsafe
+from augury.errors import ConfigError, DataError, Unsafe
 from augury.models.blocks import Blocks, locate, model_context, text_config
 from augury.models.source import ORGANISM, content_identity, find_model, stored_dtype
+from augury.models.tokenizer import read_tokenizer
 
-__all__ = ["LoadedModel", "ModelConfig", "context_of", "depth_of", "load_model", "load_tokenizer"]
+__all__ = [
+    "NO_WEIGHTS",
+    "LoadedModel",
+    "ModelConfig",
+    "context_of",
+    "depth_of",
+    "load_model",
+    "load_tokenizer",
+]
+
+NO_WEIGHTS = "meta"
+"""Device of a model that has shapes and no weights: it can be counted, and never run. No config may
+ask for it; see `models.named.without_weights`."""
 
 
 class ModelConfig(Config):
@@ -57,6 +70,13 @@ class ModelConfig(Config):
                 "float32 or bfloat16: float16 ends at 65,504, and states of some models go beyond"
             )
         return dtype
+
+    @field_validator("device")
+    @classmethod
+    def _can_run(cls, device: str) -> str:
+        if device == NO_WEIGHTS:
+            raise ValueError("a device that runs models: meta has no weights")
+        return device
 
 
 @dataclass(frozen=True)
@@ -97,29 +117,29 @@ def load_tokenizer(config: ModelConfig) -> Any:
     Raises:
         MissingInput: No such model, or no tokenizer in its folder.
     """
-    return _tokenizer(find_model(config.name, config.revision))
+    return read_tokenizer(find_model(config.name, config.revision, weights=False))
 
 
 def context_of(config: ModelConfig) -> int:
-    """Longest text that the model may read, in tokens; its weights are not loaded.
+    """Longest text that the model may read, in tokens; without its weights.
 
     Raises:
         MissingInput: No such model.
         ConfigError: An architecture that transformers does not have.
     """
-    folder = find_model(config.name, config.revision)
-    limit = int(getattr(_tokenizer(folder), "model_max_length", 2**31 - 1))
+    folder = find_model(config.name, config.revision, weights=False)
+    limit = int(getattr(read_tokenizer(folder), "model_max_length", 2**31 - 1))
     return model_context(_model_config(folder), limit)
 
 
 def depth_of(config: ModelConfig) -> int:
-    """Number of blocks of the model; its weights are not loaded.
+    """Number of blocks of the model; without its weights.
 
     Raises:
         MissingInput: No such model.
         ConfigError: An architecture that transformers does not have.
     """
-    folder = find_model(config.name, config.revision)
+    folder = find_model(config.name, config.revision, weights=False)
     return int(text_config(_model_config(folder)).num_hidden_layers)
 
 
@@ -129,18 +149,20 @@ def load_model(config: ModelConfig, *, blocks: int | None = None, head: bool = T
     Truncation does not change the states of the blocks that remain.
 
     Args:
-        config: Which model, where, in which number type.
+        config: Which model, where, in which number type. On the device `NO_WEIGHTS` its shapes
+            alone: weights and adapter are neither read nor fetched, and nothing identifies them.
         blocks: Number of blocks to load, at least 1; None for all. More than there are means all.
         head: Load the unembedding too. Without it, nothing that needs logits works.
 
     Raises:
         MissingInput: The model or adapter is not there.
         Unsafe: It would need code of its own, or its weights are pickles.
-        ConfigError: Unknown architecture; the device is not there.
+        ConfigError: Unknown architecture; the device is not there, or too small.
         DataError: Weights are missing, or do not fit the architecture.
     """
-    folder = find_model(config.name, config.revision)
-    adapter = find_model(config.adapter, None, what="adapter") if config.adapter else None
+    real = config.device != NO_WEIGHTS
+    folder = find_model(config.name, config.revision, weights=real)
+    adapter = find_model(config.adapter, None, what="adapter") if config.adapter and real else None
     device = _device(config.device)
     model_config = _model_config(folder)
     dtype = _dtype(config, device, stored_dtype(folder, model_config))
@@ -149,11 +171,15 @@ def load_model(config: ModelConfig, *, blocks: int | None = None, head: bool = T
     with _quiet_transformers():
         # An adapter's keys are written from the causal model, so it needs that outer shell.
         kind = AutoModelForCausalLM if head or adapter else AutoModel
-        model = _weights(kind, folder, model_config, dtype)
+        model = (
+            _weights(kind, folder, model_config, dtype)
+            if real
+            else _shapes(kind, model_config, dtype)
+        )
         if adapter is not None:
             model = _adapted(model, adapter)
-        model = model.to(device).eval().requires_grad_(False)
-        tokenizer = _tokenizer(folder)
+        model = _moved(model, device, folder).eval().requires_grad_(False)
+        tokenizer = read_tokenizer(folder)
     absent = () if kind is AutoModelForCausalLM else ("head",)
     names = {key: path for key, path in config.module_names.items() if key not in absent}
     limit = int(getattr(tokenizer, "model_max_length", 2**31 - 1))
@@ -166,20 +192,8 @@ def load_model(config: ModelConfig, *, blocks: int | None = None, head: bool = T
         dtype=dtype,
         context=model_context(model_config, limit),
         depth=depth,
-        identity=_identity(folder, adapter, model, dtype),
+        identity=_identity(folder, adapter, model, dtype) if real else {},
     )
-
-
-def _tokenizer(folder: Path) -> Any:
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise MissingInput(
-            f"model {folder}",
-            found=f"no tokenizer that can be read ({type(error).__name__})",
-            expected="tokenizer.json",
-            fix="put the model's tokenizer.json into its folder",
-        ) from error
 
 
 def _model_config(folder: Path) -> Any:
@@ -240,6 +254,24 @@ def _weights(kind: Any, folder: Path, model_config: Any, dtype: torch.dtype) -> 
             fix="fetch the model again, or check config.json",
         )
     return model
+
+
+def _shapes(kind: Any, model_config: Any, dtype: torch.dtype) -> Any:
+    with torch.device(NO_WEIGHTS):
+        return kind.from_config(model_config, dtype=dtype)
+
+
+def _moved(model: Any, device: torch.device, folder: Path) -> Any:
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError as error:
+        size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+        raise ConfigError(
+            f"model {folder}",
+            found=f"{size / 1e9:.1f} GB of weights, more than is free on {device}",
+            expected="room for them and for a batch",
+            fix="free the device, take a larger one or a smaller model, or set model.device=cpu",
+        ) from error
 
 
 def _adapted(model: Any, adapter: Path) -> Any:

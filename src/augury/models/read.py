@@ -8,14 +8,14 @@ learned positions as well as rotary ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from augury.models.attention import attention_settings
 from augury.models.hooks import capture
-from augury.models.load import LoadedModel
+from augury.models.load import NO_WEIGHTS, LoadedModel
 from augury.models.packed import pack, packed_attention
 from augury.models.sites import is_vertical, parse_site
 
@@ -105,10 +105,14 @@ def read_rows(
 def site_widths(loaded: LoadedModel, sites: Sequence[str]) -> dict[str, int]:
     """Columns of a row at each site, found by reading one token.
 
+    Of a model without weights, which cannot read, they are what its config says.
+
     Raises:
         ConfigError: As `read_rows`.
         CheckFailed: A site that this model's forward pass never comes by.
     """
+    if loaded.device.type == NO_WEIGHTS:
+        return {site: _promised_width(loaded.blocks.config, site) for site in sites}
     one = np.zeros(1, dtype=np.int64)
     blocks = {site: parse_site(site).block or 0 for site in sites if is_vertical(site)}
     widths = {s: 2 * attention_settings(loaded.blocks, block).heads for s, block in blocks.items()}
@@ -117,3 +121,16 @@ def site_widths(loaded: LoadedModel, sites: Sequence[str]) -> dict[str, int]:
         found = read_rows(loaded, [one], [one], states)
         widths |= {site: row.shape[1] for site, row in found.items()}
     return {site: widths[site] for site in sites}
+
+
+def _promised_width(config: Any, site: str) -> int:
+    hidden, heads = int(config.hidden_size), int(config.num_attention_heads)
+    channels = getattr(config, "head_dim", None) or hidden // heads
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    others = {
+        "query": heads * channels,
+        "key": key_heads * channels,
+        "vertical": 2 * heads,
+        "logits": config.vocab_size,
+    }
+    return int(others.get(parse_site(site).kind, hidden))

@@ -16,19 +16,23 @@ __all__ = ["ORGANISM", "content_identity", "find_model", "glimpse", "stored_dtyp
 ORGANISM = "organism"
 """Name of the embedded model, and of its adapter."""
 
-_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+_ABOUT = ["*.json", "*.model", "*.txt", "*.jinja"]
+_WEIGHTS = ["*.safetensors"]
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _HEADER_LIMIT = 64 * 2**20
 _PIECES, _PIECE = 64, 4096
 
 
-def find_model(name: str, revision: str | None, *, what: str = "model") -> Path:
+def find_model(
+    name: str, revision: str | None, *, what: str = "model", weights: bool = True
+) -> Path:
     """Local folder of a model: the embedded one, a folder that exists, or a hub id.
 
     Args:
         name: `organism`, a path, or `owner/name` on the hub (fetched once, into the hub's cache).
         revision: Commit, tag or branch on the hub; None elsewhere.
         what: `model` or `adapter`, for messages.
+        weights: Whether they have to be there; without, only config and tokenizer are fetched.
 
     Raises:
         MissingInput: Nothing of that name, or it cannot be fetched.
@@ -45,11 +49,11 @@ def find_model(name: str, revision: str | None, *, what: str = "model") -> Path:
             raise MissingInput(
                 f"{what} {name!r}",
                 found=f"no folder {folder}",
-                expected=f"a folder with {config_file} and *.safetensors",
+                expected=f"a folder with {_content(config_file, weights)}",
                 fix="check the path, or name a hub id such as owner/name",
             )
-        folder = _fetch(name, revision, what)
-    _check_content(folder, config_file, what)
+        folder = _fetch(name, revision, what, _ABOUT + _WEIGHTS * weights)
+    _check_content(folder, config_file, what, weights)
     return folder
 
 
@@ -126,14 +130,14 @@ def _reads_as_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name
 
 
-def _fetch(name: str, revision: str | None, what: str) -> Path:
+def _fetch(name: str, revision: str | None, what: str, wanted: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(
             snapshot_download(
-                name, revision=revision, allow_patterns=_WANTED, ignore_patterns=["original/*"]
+                name, revision=revision, allow_patterns=wanted, ignore_patterns=["original/*"]
             )
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
@@ -146,9 +150,13 @@ def _fetch(name: str, revision: str | None, what: str) -> Path:
         ) from error
 
 
-def _check_content(folder: Path, config_file: str, what: str) -> None:
+def _content(config_file: str, weights: bool) -> str:
+    return f"{config_file} and *.safetensors" if weights else config_file
+
+
+def _check_content(folder: Path, config_file: str, what: str, weights: bool) -> None:
     has_config = (folder / config_file).is_file()
-    if has_config and any(folder.glob("*.safetensors")):
+    if has_config and (not weights or any(folder.glob("*.safetensors"))):
         return
     if has_config and any(path for end in ("bin", "pt", "pth") for path in folder.glob(f"*.{end}")):
         raise Unsafe(
@@ -160,6 +168,8 @@ def _check_content(folder: Path, config_file: str, what: str) -> None:
     raise MissingInput(
         f"{what} {folder}",
         found="no *.safetensors" if has_config else f"no {config_file}",
-        expected=f"{config_file} and *.safetensors",
-        fix="name the folder that holds them",
+        expected=_content(config_file, weights),
+        fix="name the folder that holds them; `augury estimate --no-weights` does without weights"
+        if has_config
+        else "name the folder that holds it",
     )

@@ -45,7 +45,7 @@ def sample_chains(
     """
     rendered = [render_prompt(p.text, loaded.tokenizer, style="chat") for p in problems]
     prompts = [encode_prompt(prompt, loaded.tokenizer) for prompt in rendered]
-    written = sample(loaded, prompts, settings=settings)
+    written = sample(loaded, prompts, settings=settings, what="thinking")
     return [
         _as_trace(problem, prompt.text, generation, loaded, settings)
         for problem, prompt, generation in zip(problems, rendered, written, strict=True)

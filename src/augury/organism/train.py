@@ -23,7 +23,7 @@ from augury.organism.muon import Muon
 from augury.organism.threads import torch_threads
 from augury.organism.tokenizer import train_tokenizer
 from augury.organism.world import LARGEST
-from augury.runs.atomic import write_bytes, write_json
+from augury.runs.atomic import ensure_folder, write_bytes, write_json
 
 __all__ = ["TrainConfig", "train_organism"]
 
@@ -91,7 +91,7 @@ def train_organism(
     The work so far is kept in `folder/checkpoint` every `kept_every` steps, and picked up
     from there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    ensure_folder(folder)
     with torch_threads(config.threads):
         return _train(config, folder, say)
 
@@ -210,7 +210,7 @@ def _keep(
     model: LlamaForCausalLM,
     optimisers: list[torch.optim.Optimizer],
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    ensure_folder(folder)
     tensors = {f"model.{name}": p.detach().clone() for name, p in model.named_parameters()}
     for which, optimiser in enumerate(optimisers):
         for number, state in optimiser.state_dict()["state"].items():

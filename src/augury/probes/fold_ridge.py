@@ -68,7 +68,8 @@ class FoldRidge:
         """
         if not (np.isfinite(l2) and l2 > 0):
             raise UsageError("l2", found=f"{l2}", expected="a strength above 0")
-        return Smoother(self._basis, self._spectrum, l2 * len(self._rows))
+        penalty = l2 * len(self._rows)
+        return Smoother(_inverse(self._basis, self._spectrum, penalty), penalty)
 
     def grid(self, fitted: HeldOut) -> LinearGrid:
         """The probes on raw states, one column per target."""
@@ -81,17 +82,36 @@ class FoldRidge:
 class Smoother:
     """C of one strength."""
 
-    def __init__(self, basis: np.ndarray, spectrum: np.ndarray, penalty: float) -> None:
+    def __init__(self, inverse: Float[np.ndarray, "row row"], penalty: float) -> None:
+        """Border the inverse of X X' + penalty I by the intercept."""
         self._penalty = penalty
-        inside = (basis * (1 / (spectrum + penalty) - 1 / penalty)) @ basis.T
-        inside[np.diag_indices_from(inside)] += 1 / penalty
-        ones = inside.sum(axis=1)
+        ones = inverse.sum(axis=1)
         self._to_intercept = ones / ones.sum()
-        self._inverse = inside - np.outer(ones, self._to_intercept)
+        self._inverse = inverse - np.outer(ones, self._to_intercept)
+
+    @classmethod
+    def of_rows(cls, rows: Float[np.ndarray, "row feature"], penalty: float) -> Smoother:
+        """Of rows as they are, with a penalty beside the sum of the squared errors."""
+        return cls(_inverse(*_decomposed(rows), penalty), penalty)
+
+    @classmethod
+    def of_products(cls, products: Float[np.ndarray, "row row"], penalty: float) -> Smoother:
+        """Of rows of which only the inner products are given, such as words by the thousand.
+
+        Args:
+            products: X X'.
+            penalty: Above 0, beside the sum of the squared errors.
+        """
+        factor = scipy.linalg.cho_factor(products + penalty * np.eye(len(products)))
+        return cls(scipy.linalg.cho_solve(factor, np.eye(len(products))), penalty)
 
     def solve(self, values: Float[np.ndarray, "row target"]) -> Float[np.ndarray, "row target"]:
         """The dual of the regression on all rows, to be given to `without` with the values."""
         return np.asarray(self._inverse @ values)
+
+    def intercept(self, values: Float[np.ndarray, "row target"]) -> Float[np.ndarray, " target"]:
+        """Of the regression on all rows."""
+        return np.asarray(self._to_intercept @ values)
 
     def without(
         self,
@@ -119,6 +139,13 @@ class Smoother:
         """Value less prediction at some rows, by the regression that was fitted without them."""
         factor = scipy.linalg.cho_factor(self._inverse[np.ix_(at, at)], check_finite=False)
         return np.asarray(scipy.linalg.cho_solve(factor, whole[at], check_finite=False))
+
+
+def _inverse(basis: np.ndarray, spectrum: np.ndarray, penalty: float) -> np.ndarray:
+    """Of X X' + penalty I."""
+    inverse = (basis * (1 / (spectrum + penalty) - 1 / penalty)) @ basis.T
+    inverse[np.diag_indices_from(inverse)] += 1 / penalty
+    return np.asarray(inverse)
 
 
 def _decomposed(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

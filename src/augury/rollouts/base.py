@@ -17,7 +17,7 @@ from augury.rollouts.cuts import CutSentence, cut_sentences
 from augury.rollouts.files import Tree
 from augury.rollouts.questions import Question
 from augury.runs.atomic import write_json
-from augury.traces.prompts import LITERAL, Rendered, render_prompt
+from augury.traces.prompts import LITERAL, Rendered, prefilled, render_prompt
 from augury.traces.text import normalised_hash
 from augury.traces.tokens import encode_prompt, tokenise
 from augury.traces.trace import Origin, Span, Trace
@@ -141,7 +141,7 @@ def read_base(tree: Tree, question: Question, config: RolloutsConfig, author: Au
 def _prompt(question: Question, config: RolloutsConfig, author: Author) -> Rendered:
     content = config.prompt.template.replace("{problem}", question.problem)
     rendered = render_prompt(content, author.tokenizer, style=config.prompt.style)
-    return Rendered(rendered.text + config.prompt.prefill, rendered.literal)
+    return prefilled(rendered, config.prompt.prefill)
 
 
 def _first(

@@ -27,7 +27,7 @@ from augury.runs.lock import exclusive
 from augury.runs.progress import say, track
 from augury.runs.provenance import provenance
 
-__all__ = ["Made", "make_rollouts", "plan_rollouts"]
+__all__ = ["Made", "is_finished", "make_rollouts", "plan_rollouts"]
 
 _PROBLEMS = 8
 """Solutions that are written together."""
@@ -101,22 +101,35 @@ def make_rollouts(config: RolloutsConfig, root: Path, *, loaded: LoadedModel | N
     )
 
 
+def is_finished(config: RolloutsConfig, root: Path) -> bool:
+    """Whether a whole set is there that was made with these settings; no model is loaded."""
+    tree = Tree(root, config.setting)
+    if not tree.about.is_file():
+        return False
+    about = read_about(tree)
+    encoder = resolved_encoder(config.encoder, on_server=config.url is not None)
+    return about["made_with"]["config"] == _settings(config, encoder) and "encoder" in about
+
+
 def plan_rollouts(
     config: RolloutsConfig, root: Path, *, loaded: LoadedModel | None = None
 ) -> tuple[RolloutEstimate, list[str]]:
     """What making them would cost, and what is done of it; nothing is written.
 
-    The cost is reckoned from the first few problems, whose solutions are written in memory.
+    The cost is reckoned from the first few problems that have a solution to take; solutions are
+    written in memory.
     """
     tree = Tree(root, config.setting)
     questions = read_questions(config.questions)
     author = Author(config, loaded)
-    solved = solve(questions[:_SAMPLE], config, author)
+    solved: list[Solved] = []
+    while not any(each.base for each in solved) and len(solved) < len(questions):
+        solved += solve(questions[len(solved) : len(solved) + _SAMPLE], config, author)
     bases = [each.base for each in solved if each.base is not None]
     if not bases:
         raise DataError(
             "questions",
-            found=f"none of the first {len(solved)} has a solution to take: {solved[0].why}",
+            found=f"none of {len(solved)} has a solution to take: {solved[0].why}",
             expected="solutions to estimate from",
         )
     taken = round(len(questions) * len(bases) / len(solved))
@@ -132,12 +145,7 @@ def _begun(
     tree: Tree, config: RolloutsConfig, encoder: EncoderConfig, author: Author
 ) -> Iterator[Journal]:
     """Hold the set's lock; what is there already must have been made with these settings."""
-    fields: dict[str, Any] = {
-        "config": config.model_copy(update={"encoder": encoder}).model_dump(
-            mode="json", exclude={"folder": True, "model": {"device"}}
-        ),
-        "identity": author.identity,
-    }
+    fields: dict[str, Any] = {"config": _settings(config, encoder), "identity": author.identity}
     with exclusive(tree.lock):
         if tree.about.is_file():
             table = difference_table(read_about(tree)["made_with"], plain(fields))  # type: ignore[arg-type]
@@ -151,6 +159,13 @@ def _begun(
         else:
             write_json(tree.about, {"made_with": fields, "provenance": provenance()})
         yield Journal(tree.journal)
+
+
+def _settings(config: RolloutsConfig, encoder: EncoderConfig) -> dict[str, Any]:
+    """What of the config decides the set."""
+    return config.model_copy(update={"encoder": encoder}).model_dump(
+        mode="json", exclude={"folder": True, "model": {"device"}}
+    )
 
 
 def _bases(

@@ -34,8 +34,8 @@ def provenance() -> dict[str, object]:
 
     Returns:
         `versions` (distribution name to version; absent ones left out, none is imported),
-        `machine` (`system`, `arch`, `cpus`) and `git` (`commit` and `dirty`, or None where the
-        package does not run from a checkout of its own).
+        `machine` (`system`, `arch`, `cpus`) and `git` (`commit`, and `dirty` where files below
+        `src` differ from it; or None where the package does not run from a checkout of its own).
     """
     versions = {name: package_version(name) for name in _PACKAGES}
     return {
@@ -69,7 +69,8 @@ def _git_state(package: Path) -> dict[str, object] | None:
     if package.parent.name != "src" or not (root / ".git").exists():
         return None
     commit = _git(root, "rev-parse", "--verify", "HEAD")
-    changes = _git(root, "status", "--porcelain")
+    # Code alone: configs are kept with a run, and what it writes lies beside `src`.
+    changes = _git(root, "status", "--porcelain", "--", "src")
     if commit is None or changes is None:
         return None
     return {"commit": commit, "dirty": bool(changes)}

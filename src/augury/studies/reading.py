@@ -23,7 +23,7 @@ from augury.activations.store import Store
 from augury.config import Config
 from augury.errors import DataError
 from augury.models.doctor import DoctorReport, examine
-from augury.models.load import LoadedModel, ModelConfig, load_model
+from augury.models.load import LoadedModel, ModelConfig, depth_of, load_model
 from augury.models.sites import blocks_needed
 from augury.models.twins import adapter_moves_states, base_of
 from augury.runs.atomic import write_json
@@ -41,7 +41,6 @@ __all__ = [
     "load_reader",
     "run_job",
     "sample_of",
-    "whole_model_needed",
 ]
 
 _DOCTOR = "doctor.json"
@@ -137,11 +136,6 @@ def check_reader(
     return _examined(_whole(reader, job), reader, parts, traces, job)
 
 
-def whole_model_needed(sites: Sequence[str]) -> bool:
-    """Whether a planned site lies behind the last block (`final`, `logits`)."""
-    return blocks_needed(sites) is None
-
-
 def sample_of(parts: Sequence[TokenisedTrace], count: int = _CHECKED) -> list[TokenisedTrace]:
     """Texts of different lengths, the shortest and the longest among them."""
     order = np.argsort([len(part.ids) for part in parts], kind="stable")
@@ -150,10 +144,15 @@ def sample_of(parts: Sequence[TokenisedTrace], count: int = _CHECKED) -> list[To
 
 
 def load_reader(model: ModelConfig, sites: Sequence[str]) -> LoadedModel:
-    """The model, truncated to what the sites need; with its head only where all of it is needed."""
-    if whole_model_needed(sites):
+    """The model, truncated to what the sites need.
+
+    Where they need the last block it is the whole model, so that the doctor, which compares with
+    the whole one, loads no second beside it.
+    """
+    needed = blocks_needed(sites)
+    if needed is None or needed >= depth_of(model):
         return load_model(model)
-    return load_model(model, blocks=blocks_needed(sites), head=False)
+    return load_model(model, blocks=needed, head=False)
 
 
 def _checked(
@@ -198,7 +197,7 @@ def _examine(
 
 
 def _whole(reader: LoadedModel, job: ReadingJob) -> LoadedModel:
-    return reader if whole_model_needed(job.reading.sites) else load_model(job.named_model)
+    return load_model(job.named_model) if reader.blocks.head is None else reader
 
 
 def _examined(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from safetensors.numpy import load_file, save
 
+from augury.errors import MissingInput
 from augury.runs.atomic import write_bytes
 
 __all__ = ["GridAxes", "Scores", "read_scores", "write_scores"]
@@ -125,7 +126,13 @@ def write_scores(path: Path, scores: Scores) -> None:
 
 
 def read_scores(path: Path) -> Scores:
-    """Read what `write_scores` wrote."""
+    """Read what `write_scores` wrote.
+
+    Raises:
+        MissingInput: The run has not come that far.
+    """
+    if not path.is_file():
+        raise MissingInput(str(path), found="no scores yet", fix="let the run come to its end")
     scores = Scores()
     for key, array in load_file(path).items():
         kind, *names = key.split("\0")

@@ -18,9 +18,11 @@ from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
 
-__all__ = ["Cost", "Study", "SweepPart", "config_parts", "configs_folder"]
+__all__ = ["Cost", "Material", "Study", "SweepPart", "config_parts", "configs_folder"]
 
 C = TypeVar("C", bound=Config)
+
+_YAML = (".yaml", ".yml")
 
 
 class Cost(Protocol):
@@ -38,6 +40,27 @@ class Cost(Protocol):
         """In words."""
 
 
+class Material(Protocol):
+    """What runs read and their study makes itself, outside of them: once, for all that read it."""
+
+    @property
+    def key(self) -> str:
+        """What decides it; of two with equal keys only one is made."""
+
+    @property
+    def name(self) -> str:
+        """For messages, such as `rollouts organism/base_solution`."""
+
+    def is_made(self) -> bool:
+        """Whether all of it is there; no model is loaded for that."""
+
+    def make(self) -> object:
+        """Make what is missing of it; goes on where an earlier call stopped."""
+
+    def estimate(self) -> Cost:
+        """What making it from the start costs; nothing is written."""
+
+
 @dataclass(frozen=True)
 class SweepPart(Generic[C]):
     """What a sweep over the configs of a study needs to know."""
@@ -53,6 +76,10 @@ class SweepPart(Generic[C]):
 
     reads: str | None = None
     """The one of them that runs the model over the texts; None where none does."""
+
+    material: Callable[[C], Material | None] | None = None
+    """What the runs of a config read and the study makes outside of them; the inputs of the stages
+    that read it have to tell its content. None where there is no such thing."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +145,8 @@ class Study(Generic[C]):
         """
         if path is None:
             return self.default_config()
-        if path.exists() or path.suffix or path.name != str(path):
+        # Not any suffix: `llama-3.1-8b` is a bare name.
+        if path.exists() or path.suffix in _YAML or path.name != str(path):
             return path
         shipped = self.default_config().with_name(f"{path}.yaml")
         if not shipped.is_file():

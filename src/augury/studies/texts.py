@@ -10,8 +10,15 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from augury.config import Config
+from augury.errors import UsageError
 from augury.models.generate import Sampling
-from augury.models.load import ModelConfig, context_of, load_model, load_tokenizer
+from augury.models.load import (
+    NO_WEIGHTS,
+    ModelConfig,
+    context_of,
+    load_model,
+    load_tokenizer,
+)
 from augury.organism.chains import held_out_problems, sample_chains
 from augury.runs.paths import expand
 from augury.runs.progress import say, track
@@ -85,6 +92,7 @@ def gather(config: TraceConfig, model: ModelConfig) -> Gathered:
     Raises:
         MissingInput: The file, or a variable in its name, is not there.
         DataError: The file does not hold what the source says; two traces with the same id.
+        UsageError: The model writes the texts, and has no weights.
     """
     gathered = _gather(config, model)
     check_unique_ids(gathered.traces)
@@ -115,6 +123,13 @@ def tokenise_all(
 def _gather(config: TraceConfig, model: ModelConfig) -> Gathered:
     if config.source == "organism":
         count = config.limit or _ORGANISM_CHAINS
+        if model.device == NO_WEIGHTS:
+            raise UsageError(
+                "traces.source",
+                found="organism: the model writes these texts, and --no-weights leaves it none",
+                expected="texts that are there",
+                fix="leave --no-weights out, or name a source with a path",
+            )
         say(f"the embedded model thinks about {count} problems")
         settings = Sampling(temperature=config.temperature, max_new_tokens=400, seed=config.seed)
         loaded = load_model(model)

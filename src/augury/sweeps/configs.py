@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augury.config import Config
+from augury.config import Config, build_config, read_document
 from augury.errors import ConfigError, MissingInput
 from augury.models.load import depth_of
 from augury.models.named import models_in
 from augury.plain import fingerprint, shown
 from augury.runs.adopt import stage_keys
+from augury.safe_yaml import Document
 from augury.studies.registry import find_study
 from augury.studies.study import Study
 from augury.sweeps.joint_sites import JointSites
@@ -101,6 +101,7 @@ class Resolver:
         self.study: Study[Any] = find_study(spec.study)
         self.base = self._find(folder)
         self._stages = stages_of(self.study)
+        self._document: Document | None = None
         self._depth: dict[str, int] = {}
         self._configs: dict[tuple[tuple[str, str], ...], Config] = {}
         self._runs: dict[str, PlannedRun] = {}
@@ -149,6 +150,10 @@ class Resolver:
         ]
         return Distinct(tuple(members), crossed)
 
+    def forget_content(self) -> None:
+        """Look anew at the files that configs name: what they hold is part of a run's keys."""
+        self._runs.clear()
+
     def _built(self, setting: Setting) -> Config:
         key = tuple(setting.items())
         if key not in self._configs:
@@ -177,8 +182,9 @@ class Resolver:
         return folder / name
 
     def _load(self, keys: dict[str, Any]) -> Config:
-        overrides = [f"{key}={json.dumps(value)}" for key, value in keys.items()]
-        config: Config = self.study.read_config(self.base, overrides)
+        if self._document is None:
+            self._document = read_document(self.base)
+        config: Config = build_config(self.study.config, self._document, keys)
         return config
 
     def _depth_of(self, config: Config) -> int:

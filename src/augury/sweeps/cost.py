@@ -12,6 +12,7 @@ from augury.studies.reading import estimate_job
 from augury.studies.study import Cost as StudyCost
 from augury.sweeps.campaign import Campaign
 from augury.sweeps.configs import PlannedRun
+from augury.sweeps.materials import left_runs, unmade_materials
 
 __all__ = ["Cost", "Readings", "cost_of", "estimate_readings", "left_minutes"]
 
@@ -57,7 +58,7 @@ def cost_of(campaign: Campaign) -> Cost:
     part = campaign.resolver.study.sweep
     shared = part.shared if part is not None else ()
     done = [run for run in campaign.runs if campaign.is_done(run)]
-    left = [run for run in campaign.runs if not campaign.is_done(run)]
+    left = left_runs(campaign)
     have = {run.keys[stage] for run in done for stage in shared}
     stages = list(campaign.runs[0].keys) if campaign.runs else []
     times = {
@@ -83,9 +84,13 @@ def left_minutes(campaign: Campaign) -> str:
 
 
 def estimate_readings(campaign: Campaign) -> Readings:
-    """Estimate each distinct reading that is still to be done: the model reads a few texts."""
+    """Estimate each distinct reading that is still to be done: the model reads a few texts.
+
+    Not of texts that have to be made first.
+    """
     study = campaign.resolver.study
-    wanted = _unread(campaign)
+    unmade = {run.id for need in unmade_materials(campaign) for run in need.runs}
+    wanted = [run for run in _unread(campaign) if run.id not in unmade]
     estimate = study.estimate or (lambda config: estimate_job(config.job))
     found = [cost for run in wanted if (cost := _of_reading(estimate, run.config)) is not None]
     return Readings(

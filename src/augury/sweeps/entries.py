@@ -1,7 +1,9 @@
 """Entry: a line of a leaderboard: one config on one question, averaged over its replicates.
 
 A run may hold many predictors of one question (sites, kinds of probe). The one that was best on
-validation stands for the config; what the others did on test is never looked at.
+validation stands for the config; what the others did on test is never looked at. Configs that
+differ in what a question does not depend on, such as the pooling of states for a predictor that
+sees none, have the same scores in every group: they are one entry, without these axes.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 
 from augury.evaluate.intervals import Interval, group_draws, interval
 from augury.evaluate.standing import GroupValues, Standing
+from augury.plain import fingerprint
 from augury.sweeps.configs import Member
 from augury.sweeps.spec import Setting
 
@@ -26,7 +29,7 @@ class Entry:
     """One config on one question."""
 
     setting: Setting
-    """Without the axes that repeat it."""
+    """Without the axes that repeat it, and those that the question does not depend on."""
 
     members: tuple[Member, ...]
     """The config, once per replicate that is done."""
@@ -60,6 +63,8 @@ def entries_of(
 ) -> list[Entry]:
     """One entry per config and league, leagues and configs in the order in which they come.
 
+    Of configs with the same scores in every group the first one stands for all.
+
     Args:
         members: Configs that are done.
         standings: By id of the run.
@@ -86,7 +91,7 @@ def entries_of(
                     ),
                 )
             )
-    return found
+    return _told_apart(found)
 
 
 def mean_of(values: GroupValues) -> float | None:
@@ -106,6 +111,25 @@ def mean_interval(values: GroupValues) -> Interval | None:
 def paired(left: GroupValues, right: GroupValues) -> GroupValues:
     """Difference on the groups that both have."""
     return {name: value - right[name] for name, value in left.items() if name in right}
+
+
+def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, those once that no score of any group tells apart."""
+    alike: dict[str, list[Entry]] = {}
+    for entry in entries:
+        of = entry.standing
+        scores = [dict(each) for each in (of.validation, of.test, of.baseline_test)]
+        alike.setdefault(fingerprint([of.league, of.predictor, scores]), []).append(entry)
+    found = []
+    for first, *others in alike.values():
+        common = {
+            axis: label
+            for axis, label in first.setting.items()
+            if all(other.setting.get(axis) == label for other in others)
+        }
+        tripped = dict.fromkeys(wire for entry in (first, *others) for wire in entry.tripped)
+        found.append(replace(first, setting=common, tripped=tuple(tripped)))
+    return found
 
 
 def _own(member: Member, standings: Sequence[Standing]) -> list[Standing]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from augury.activations.engine import Engine, Work
@@ -14,7 +14,8 @@ from augury.sweeps.configs import PlannedRun, Resolver
 from augury.sweeps.cost import left_minutes
 from augury.sweeps.folder import SweepFolder
 from augury.sweeps.heartbeat import beating
-from augury.sweeps.work import Outcome, Task, config_json, run_member
+from augury.sweeps.materials import Needed, left_runs, needed_materials
+from augury.sweeps.work import Host, Outcome, Task, config_json, make_material, run_member
 
 __all__ = ["Orders", "execute", "next_wave"]
 
@@ -40,9 +41,17 @@ class _Call:
 
     tries: dict[str, int] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
+    made: dict[str, int] = field(default_factory=dict)
+    """Tries by key of a material; 0 for one that is there."""
+
     running: list[str] = field(default_factory=list)
     done: int = 0
     of: int = 0
+
+    def begins(self, name: str) -> None:
+        """Note what is worked on; a worker that died has its work begun again by another."""
+        if name not in self.running:
+            self.running.append(name)
 
     def sign(self) -> dict[str, object]:
         """For the heartbeat."""
@@ -51,6 +60,9 @@ class _Call:
 
 def execute(folder: SweepFolder, resolver: Resolver, engine: Engine, orders: Orders) -> Campaign:
     """Run every config that is not done, stage after stage; what is done never runs again.
+
+    What configs read and their study makes outside of runs is made first, so that every run is
+    known by the content of what it reads.
 
     Raises:
         Busy: Another process works on this sweep.
@@ -65,7 +77,12 @@ def execute(folder: SweepFolder, resolver: Resolver, engine: Engine, orders: Ord
                 folder.write_manifest([phase.all.members for phase in campaign.phases])
                 call.done = sum(map(campaign.is_done, campaign.runs))
                 call.of = len(campaign.runs)
-                wave = next_wave(campaign, _candidates(campaign, call, orders))
+                candidates = _candidates(campaign, call, orders)
+                if missing := _missing(campaign, candidates, call):
+                    _make_all(campaign, missing, engine, call, orders)
+                    resolver.forget_content()
+                    continue
+                wave = next_wave(campaign, candidates)
                 if not wave:
                     return campaign
                 _run_wave(campaign, wave, engine, call, orders)
@@ -95,14 +112,70 @@ def _candidates(campaign: Campaign, call: _Call, orders: Orders) -> list[Planned
     return [run for run in waiting if run.id in allowed]
 
 
+def _missing(campaign: Campaign, candidates: Sequence[PlannedRun], call: _Call) -> list[Needed]:
+    """What the candidates read and is not made, with all runs that read it."""
+    wanted = {need.material.key for need in needed_materials(campaign, candidates)}
+    unknown = wanted - {key for key, tries in call.made.items() if tries == 0}
+    if not unknown:
+        return []
+    found = []
+    for need in needed_materials(campaign, left_runs(campaign)):
+        if need.material.key not in unknown:
+            continue
+        if need.material.is_made():
+            call.made[need.material.key] = 0
+        else:
+            found.append(need)
+    return found
+
+
+def _make_all(
+    campaign: Campaign, missing: Sequence[Needed], engine: Engine, call: _Call, orders: Orders
+) -> None:
+    names = [need.material.name for need in missing]
+
+    def task(number: int) -> Task:
+        need = missing[number]
+        call.made[need.material.key] = call.made.get(need.material.key, 0) + 1
+        call.begins(names[number])
+        say(f"making {names[number]}, read by {len(need.runs)} runs")
+        return _task(campaign, need.runs[0], need.material.key)
+
+    for number, outcome in _outcomes(engine, make_material, task, len(missing)):
+        need, name = missing[number], names[number]
+        call.running.remove(name)
+        if outcome.error is None:
+            call.made[need.material.key] = 0
+            say(f"made {name} in {sum(outcome.stages.values()):.0f} s")
+            continue
+        if outcome.again and call.made[need.material.key] <= orders.retries:
+            say(f"{name} failed, and is tried again: {outcome.error}")
+            continue
+        say(f"{name} failed, and with it {len(need.runs)} runs: {outcome.error}")
+        error = _named(outcome.error, name)
+        for run in need.runs:
+            campaign.folder.ended(Outcome(run.id, error=error), run)
+            call.given_up.add(run.id)
+        if not orders.go_on:
+            raise error
+
+
 def _run_wave(
     campaign: Campaign, wave: Sequence[PlannedRun], engine: Engine, call: _Call, orders: Orders
 ) -> None:
     folder = campaign.folder
-    for number, outcome in _outcomes(campaign, wave, engine, call):
+
+    def task(number: int) -> Task:
+        run = wave[number]
+        call.tries[run.id] = call.tries.get(run.id, 0) + 1
+        call.begins(run.id)
+        folder.started(run.id, call.tries[run.id])
+        return _task(campaign, run, run.id)
+
+    for number, outcome in _outcomes(engine, run_member, task, len(wave)):
         run = wave[number]
         call.running.remove(run.id)
-        folder.ended(outcome, run.key)
+        folder.ended(outcome, run)
         if outcome.error is None:
             call.done += 1
             seconds = sum(outcome.stages.values())
@@ -120,35 +193,35 @@ def _run_wave(
 
 
 def _outcomes(
-    campaign: Campaign, wave: Sequence[PlannedRun], engine: Engine, call: _Call
+    engine: Engine,
+    function: Callable[[Host, Task], Outcome],
+    task: Callable[[int], Task],
+    count: int,
 ) -> Iterator[tuple[int, Outcome]]:
-    """What became of each config, in the order in which they end."""
+    """What became of each of `count` tasks, in the order in which they end."""
+    begun: dict[int, Task] = {}
 
     def arguments(number: int) -> tuple[Task]:
-        run = wave[number]
-        call.tries[run.id] = call.tries.get(run.id, 0) + 1
-        call.running.append(run.id)
-        campaign.folder.started(run.id, call.tries[run.id])
-        return (_task(campaign, run),)
+        begun[number] = task(number)
+        return (begun[number],)
 
     ended: set[int] = set()
     try:
-        work = Work(run_member, arguments, keys=range(len(wave)), unit="run")
-        for number, outcome in engine(work):
+        for number, outcome in engine(Work(function, arguments, keys=range(count), unit="run")):
             ended.add(number)
             yield number, outcome
     except PartialFailure as error:
-        # workers that died with a config, as often as the engine allows
-        for number in range(len(wave)):
+        # workers that died with a task, as often as the engine allows
+        for number, of in begun.items():
             if number not in ended:
-                yield number, Outcome(wave[number].id, error=error)
+                yield number, Outcome(of.id, error=error)
 
 
-def _task(campaign: Campaign, run: PlannedRun) -> Task:
+def _task(campaign: Campaign, run: PlannedRun, name: str) -> Task:
     donors = _donors(campaign)
     shared = {stage: donors.get(run.keys[stage], run.id) for stage in _shared(campaign)}
     return Task(
-        id=run.id,
+        id=name,
         study=campaign.resolver.study.name,
         config=config_json(run.config),
         runs=campaign.folder.runs.resolve(),
@@ -157,11 +230,14 @@ def _task(campaign: Campaign, run: PlannedRun) -> Task:
 
 
 def _donors(campaign: Campaign) -> dict[str, str]:
-    """By key of a shared stage, a run that ended with it, before those one that is done."""
+    """By key of a shared stage, a run that ended with it; one that is done, before one that failed.
+
+    Runs of an older version of the file give what they have, too.
+    """
     found: dict[str, str] = {}
-    ended = [run for run in campaign.runs if run.id in campaign.endings]
-    for run in sorted(ended, key=campaign.is_done):
-        found |= {run.keys[stage]: run.id for stage in _shared(campaign)}
+    for ended in sorted(campaign.endings.values(), key=lambda each: not each.error):
+        keys = ended.keys
+        found |= {keys[stage]: ended.id for stage in _shared(campaign) if stage in keys}
     return found
 
 

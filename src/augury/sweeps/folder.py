@@ -22,7 +22,7 @@ from augury.evaluate.standing import Standing, read_standings, write_standings
 from augury.plain import json_text
 from augury.runs.atomic import write_text
 from augury.runs.journal import Journal, read_journal
-from augury.sweeps.configs import Member, Resolver
+from augury.sweeps.configs import Member, PlannedRun, Resolver
 from augury.sweeps.spec import SweepSpec, read_spec
 from augury.sweeps.work import Outcome
 
@@ -36,6 +36,9 @@ class Ended:
     id: str
     key: str
     """What its results are determined by; another one now means that it has to run again."""
+
+    keys: Mapping[str, str]
+    """The same of every stage."""
 
     error: str = ""
     """Why it failed; empty where it is done."""
@@ -110,13 +113,18 @@ class SweepFolder:
         """Note that a run is being worked on."""
         self._journal.append({"event": "start", "run": identity, "attempt": attempt})
 
-    def ended(self, outcome: Outcome, key: str) -> Ended:
+    def ended(self, outcome: Outcome, run: PlannedRun) -> Ended:
         """Keep what became of a run."""
-        line: dict[str, Any] = {"event": "done", "run": outcome.id, "key": key}
+        line: dict[str, Any] = {
+            "event": "done",
+            "run": run.id,
+            "key": run.key,
+            "keys": dict(run.keys),
+        }
         if outcome.error is not None:
             line |= {"event": "failed", "error": str(outcome.error)}
         else:
-            write_standings(self.path / "standings" / f"{outcome.id}.json", outcome.standings)
+            write_standings(self.path / "standings" / f"{run.id}.json", outcome.standings)
             line |= {
                 "stages": dict(outcome.stages),
                 "tripped": list(outcome.tripped),
@@ -152,6 +160,7 @@ def _ended(line: Mapping[str, Any]) -> Ended:
     return Ended(
         id=line["run"],
         key=line["key"],
+        keys=line.get("keys", {}),
         error=line.get("error", ""),
         stages=line.get("stages"),
         tripped=line.get("tripped", ()),

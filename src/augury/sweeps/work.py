@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,16 @@ from augury.studies.gate import UNTIL
 from augury.studies.registry import find_study
 from augury.studies.study import Study
 
-__all__ = ["Host", "Outcome", "Task", "config_json", "here", "run_member", "stages_of"]
+__all__ = [
+    "Host",
+    "Outcome",
+    "Task",
+    "config_json",
+    "here",
+    "make_material",
+    "run_member",
+    "stages_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Task:
     """What a worker is told."""
 
     id: str
-    """Of the config, and name of its run."""
+    """Of the config, and name of its run; of a material, its key."""
 
     study: str
     config: str
@@ -93,15 +103,33 @@ def stages_of(study: Study[Any]) -> list[Stage[Any]]:
 
 def run_member(_: Host, task: Task) -> Outcome:
     """Bring the run of a config up to date; what fails is told, never raised."""
+    return _told(task, _run)
+
+
+def make_material(_: Host, task: Task) -> Outcome:
+    """Make what the config of a task reads; what fails is told, never raised."""
+    return _told(task, _make)
+
+
+def _told(task: Task, work: Callable[[Study[Any], Any, Task], Outcome]) -> Outcome:
     study = find_study(task.study)
     try:
         config = study.config.model_validate_json(task.config, strict=True)
-        return _run(study, config, task)
+        return work(study, config, task)
     except AuguryError as error:
         return Outcome(task.id, error=error, again=isinstance(error, StorageError))
     except Exception as error:
         told = StorageError(f"config {task.id}", found=f"{type(error).__name__}: {error}")
         return Outcome(task.id, error=told, again=True)
+
+
+def _make(study: Study[Any], config: Config, task: Task) -> Outcome:
+    wanted = study.sweep.material if study.sweep else None
+    material = wanted(config) if wanted else None
+    start = time.perf_counter()
+    if material is not None:
+        material.make()
+    return Outcome(task.id, stages={"made": time.perf_counter() - start})
 
 
 def _run(study: Study[Any], config: Config, task: Task) -> Outcome:

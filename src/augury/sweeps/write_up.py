@@ -17,6 +17,7 @@ from augury.sweeps.deltas import delta_rows
 from augury.sweeps.entries import Entry, mean_interval, mean_of
 from augury.sweeps.heartbeat import is_alive
 from augury.sweeps.leaderboard import leaderboard_rows, league_title
+from augury.sweeps.materials import Needed, unmade_materials
 from augury.sweeps.shortlist import ranked
 from augury.sweeps.stability import stability_rows
 
@@ -69,6 +70,8 @@ def plan_lines(campaign: Campaign, *, estimate: bool = True) -> list[str]:
     rows: list[list[CellValue]] = [
         [stage, times, cost.runs, cost.seconds[stage]] for stage, times in cost.times.items()
     ]
+    unmade = unmade_materials(campaign)
+    lines += _unmade_lines(unmade, estimate=estimate)
     lines += text_table(["work", "times", "instead of", "seconds each"], rows)
     if estimate and cost.runs:
         found = estimate_readings(campaign)
@@ -82,7 +85,27 @@ def plan_lines(campaign: Campaign, *, estimate: bool = True) -> list[str]:
     if cost.minutes is None:
         lines.append("time     not known before one run is done: try --max-configs 1")
     else:
-        lines.append(f"time     {cost.minutes:.1f} min, from the runs so far")
+        without = ", without what is to be made" if unmade else ""
+        lines.append(f"time     {cost.minutes:.1f} min, from the runs so far{without}")
+    return lines
+
+
+def _unmade_lines(unmade: Sequence[Needed], *, estimate: bool) -> list[str]:
+    """What will be made before anything is read, and what that costs."""
+    lines, size, seconds = [], 0, 0.0
+    for need in unmade:
+        lines.append(printable(f"to make  {need.material.name}, read by {len(need.runs)} runs"))
+        if estimate:
+            cost = need.material.estimate()
+            lines += [f"         {line}" for line in cost.lines()]
+            size, seconds = size + cost.bytes, seconds + cost.seconds
+    if unmade and estimate:
+        lines.append(
+            f"together {len(unmade)} to make, {size / 1e9:.3f} GB, {seconds / 60:.1f} min; "
+            "what reads them is estimated when they are there"
+        )
+    if unmade:
+        lines.append("until then, work that depends on them is counted by settings:")
     return lines
 
 

@@ -9,13 +9,14 @@ from augury.errors import ConfigError
 from augury.traces.tokenizer import Tokenizer
 from augury.traces.trace import Span
 
-__all__ = ["LITERAL", "PromptStyle", "Rendered", "render_prompt"]
+__all__ = ["LITERAL", "PromptStyle", "Rendered", "prefilled", "render_prompt"]
 
 PromptStyle = Literal["chat", "plain", "none"]
 
 LITERAL = "literal"
 """Label of the span of a prompt that is foreign text: special-token strings in it stay text."""
 
+_THINK = "<think>"
 _STAND_IN = "augury\ue000stand\ue001in"
 
 
@@ -54,6 +55,19 @@ def render_prompt(problem: str, tokenizer: Tokenizer | None, *, style: PromptSty
         text = f"{head}{problem}\n\nAssistant: "
         return Rendered(text, (len(head), len(head) + len(problem)))
     return _render_chat(problem, tokenizer)
+
+
+def prefilled(rendered: Rendered, prefill: str) -> Rendered:
+    """The prompt with the beginning of the answer behind it.
+
+    A `<think>` that the template opens by itself, as that of DeepSeek-R1's models does, gives way
+    to it: nothing is opened twice, and a prefill without the tag means no tag.
+    """
+    end = rendered.literal[1]
+    head, tail = rendered.text[:end], rendered.text[end:]
+    if tail.rstrip().endswith(_THINK):
+        tail = tail.rstrip().removesuffix(_THINK)
+    return Rendered(head + tail + prefill, rendered.literal)
 
 
 def _render_chat(problem: str, tokenizer: Tokenizer | None) -> Rendered:

@@ -77,7 +77,8 @@ def view_traces(run: Run, config: BacktrackingLagConfig, traces: Sequence[str]) 
     """
     results, rows = read_results(run.path / CELLS), load_rows(run)
     scores = read_scores(run.path / SCORES)
-    shown = _shown(results, best_site(results), min(config.targets.horizons, key=abs))
+    first = [cell for cell in results if cell.label == results[0].label]
+    shown = _shown(results, best_site(first), min(config.targets.horizons, key=abs))
     if not shown:
         raise DataError(
             f"run {run.name}",

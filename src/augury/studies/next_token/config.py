@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from augury.activations.plan import ReadingPlan
 from augury.config import Config
-from augury.errors import UsageError
 from augury.models.load import ModelConfig
 from augury.studies.reading import ReadingJob
 from augury.studies.texts import TraceConfig
@@ -225,19 +224,6 @@ class NextTokenConfig(Config):
     def named_model(self) -> ModelConfig:
         """The model to load, with `$NAME` in its name read from the environment."""
         return self.windows_job(self.reading).named_model
-
-    @property
-    def job(self) -> ReadingJob:
-        """Refused: `augury extract` reads texts, and books become texts in the stage `prepare`.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(
-            "study next-token",
-            found="its books are not texts of a reading job",
-            fix="read them with `augury run next-token`",
-        )
 
     def windows_job(self, plan: ReadingPlan) -> ReadingJob:
         """The reading of the windows of all books by this plan."""

@@ -17,7 +17,7 @@ from augury.runs.folder import Run
 from augury.runs.paths import expand
 from augury.studies.state_transition.config import StateTransitionConfig, Variant
 from augury.studies.state_transition.given import read_given
-from augury.traces.prompts import Rendered, render_prompt
+from augury.traces.prompts import Rendered, prefilled, render_prompt
 from augury.traces.records import read_json_lines
 from augury.traces.sources.gsm8k import read_gsm8k
 from augury.traces.text import normalised_hash
@@ -162,11 +162,7 @@ def _rendered(
 ) -> Rendered:
     content = config.prompting.template.replace("{problem}", problem)
     assert variant.style != "as written"  # the config says so
-    rendered = render_prompt(content, tokenizer, style=variant.style)
-    text = rendered.text
-    if text.rstrip().endswith("<think>"):
-        text = text.rstrip().removesuffix("<think>")
-    return Rendered(text + variant.prefill, rendered.literal)
+    return prefilled(render_prompt(content, tokenizer, style=variant.style), variant.prefill)
 
 
 def _write(path: Path, rows: Sequence[Any]) -> None:

@@ -6,11 +6,10 @@ have passed every check.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from augury.activations.estimate import Estimate, estimate
+from augury.activations.estimate import Estimate, estimate, in_minutes
 from augury.activations.extract import extract
 from augury.activations.plan import ReadingPlan
 from augury.activations.reading import Reading
@@ -21,42 +20,38 @@ from augury.runs.folder import Run
 from augury.studies.reading import check_reader, load_reader
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.pilot import pass_pilot
+from augury.studies.thought_anchors.placing import placed_solutions
 from augury.studies.thought_anchors.solutions import (
     Solutions,
     prepare_solutions,
     sentence_spans,
 )
-from augury.traces.tokens import write_tokenised
 
 __all__ = [
     "READING",
     "STORE",
-    "TOKENS",
     "VERTICAL",
     "ReadingCost",
     "estimate_reading",
     "examine_reader",
     "read_solutions",
-    "unread_problems",
 ]
 
-READING, TOKENS = "data/reading.json", "data/tokens.parquet"
+READING = "data/reading.json"
 STORE, VERTICAL, PILOT = "data/activations", "data/vertical", "data/pilot"
 
 
 def read_solutions(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
-    """Read all problems that can be read, and write why others cannot."""
+    """Read all problems that can be read."""
     for folder in (STORE, VERTICAL):
         (run.path / folder).mkdir(parents=True, exist_ok=True)
     if not config.activations:
-        write_json(run.path / READING, {"activations": False, "skipped": {}})
-        write_tokenised(run.path / TOKENS, [])
+        write_json(run.path / READING, {"activations": False})
         return {"activations": False}
     plans = _plans(config)
-    solutions = prepare_solutions(config, plans[0])
+    solutions = placed_solutions(run, config)
     reader = _reader(config, plans)
     facts = pass_pilot(reader, solutions, plans, config, run.path / PILOT)
-    write_tokenised(run.path / TOKENS, solutions.parts)
     rows = {}
     for plan, folder in zip(plans, (STORE, VERTICAL), strict=False):
         spans = sentence_spans(solutions, plan)
@@ -66,7 +61,6 @@ def read_solutions(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
         run.path / READING,
         {
             "activations": True,
-            "skipped": {str(number): why for number, why in solutions.skipped.items()},
             "problems": solutions.numbers,
             "pilot": facts,
             "identity": reader.identity,
@@ -74,13 +68,7 @@ def read_solutions(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
             "stores": rows,
         },
     )
-    return {"problems": len(solutions.numbers), "skipped": len(solutions.skipped), "stores": rows}
-
-
-def unread_problems(run: Run) -> dict[int, str]:
-    """Problems that the model could not read, and why."""
-    facts = json.loads((run.path / READING).read_text(encoding="utf-8"))
-    return {int(number): why for number, why in facts["skipped"].items()}
+    return {"problems": len(solutions.numbers), "stores": rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +96,7 @@ class ReadingCost:
         found = [f"problems {self.problems}, left out {self.skipped}"]
         for name, one in self.parts:
             found += [f"{name}:", *(f"  {line}" for line in one.lines())]
-        return [*found, f"together {self.bytes / 1e9:.3f} GB, {self.seconds / 60:.1f} min"]
+        return [*found, f"together {self.bytes / 1e9:.3f} GB, time {in_minutes(self.seconds)}"]
 
 
 def estimate_reading(config: ThoughtAnchorsConfig) -> ReadingCost:

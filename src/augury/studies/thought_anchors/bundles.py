@@ -13,7 +13,7 @@ from augury.probes.bundle import ProbeCard
 from augury.probes.kind_bundle import save_kind
 from augury.probes.kinds import FittedKind
 from augury.runs.folder import Run
-from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
+from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, is_anchor
 from augury.studies.thought_anchors.sentences import FACTS, FOLDS
 
 __all__ = ["bundle_folder", "save_site_probe"]
@@ -53,7 +53,7 @@ def save_site_probe(
         site=predictor.partition("@")[2],
         horizon=0,
         lag=0,
-        target="binary" if target == "anchor_binary" else "continuous",
+        target="binary" if is_anchor(target) else "continuous",
         label=target,
         model_name=config.model.name,
         model_revision=config.model.revision,

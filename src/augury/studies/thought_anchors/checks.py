@@ -77,7 +77,8 @@ def check_spans(config: DataConfig, model: str = "organism") -> list[str]:
         )
     if faults:
         raise CheckFailed("spans", found="; ".join(faults), expected="every sentence at its place")
-    return [*lines, f"all sentences of {len(gathered.problems)} problems stand at their places"]
+    whole = f"all sentences of {len(gathered.problems)} problems stand at their places"
+    return [*lines, f"{whole}, in the tokens of {model} too"]
 
 
 def examine(config: ThoughtAnchorsConfig) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -9,7 +10,6 @@ from pydantic import Field, model_validator
 
 from augury.activations.plan import ReadingPlan
 from augury.config import Config
-from augury.errors import UsageError
 from augury.evaluate.deferral import Objective
 from augury.models.load import ModelConfig
 from augury.rollouts.config import RolloutsConfig
@@ -19,6 +19,7 @@ from augury.studies.texts import TraceConfig
 from augury.studies.thought_anchors.reading_config import (
     TOKEN_KINDS,
     ProbeConfig,
+    Residual,
     SentenceReading,
 )
 from augury.targets.importance import Estimator, LabelRule
@@ -37,15 +38,24 @@ __all__ = [
     "LabelConfig",
     "Target",
     "ThoughtAnchorsConfig",
+    "is_anchor",
     "residual_name",
 ]
 
 Target = Literal["anchor_binary", "importance_abs", "importance_signed"]
 
 
-def residual_name(target: str) -> str:
-    """What results call that which place leaves over of a target."""
-    return f"{target}_residual"
+def residual_name(target: str, taken: Residual) -> str:
+    """What results call that which place, or place and text, leave over of a target.
+
+    Two names, so that no ranking holds one against the other.
+    """
+    return f"{target}_text_residual" if taken == "position+text" else f"{target}_residual"
+
+
+def is_anchor(target: str) -> bool:
+    """Whether a target, or what is left over of it, is yes or no and rests on the percentile."""
+    return target.startswith("anchor_binary")
 
 
 _MODEL, _SPLIT = "deepseek-r1-distill-qwen-14b", "correct_base_solution"
@@ -231,23 +241,12 @@ class ThoughtAnchorsConfig(Config):
         return self.model.model_copy(update={"name": expand(self.model.name, "model.name")})
 
     @property
-    def residuals(self) -> tuple[str, ...]:
-        """Targets of which, too, what place leaves over is judged."""
-        wanted = self.activations and self.probes.residual
-        return ("importance_abs",) if wanted and "importance_abs" in self.labels.targets else ()
-
-    @property
-    def job(self) -> ReadingJob:
-        """Refused: `augury extract` reads texts, and problems become texts in the stage `read`.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(
-            "study thought-anchors",
-            found="its problems are not texts of a reading job",
-            fix="read them with `augury run thought-anchors`",
-        )
+    def residuals(self) -> Mapping[Target, str]:
+        """Targets of which, too, what is left over is judged, and its name in results."""
+        taken = self.probes.residual
+        if not self.activations or taken == "none":
+            return {}
+        return {target: residual_name(target, taken) for target in self.labels.targets}
 
     def reading_job(self, plan: ReadingPlan) -> ReadingJob:
         """The reading of all solutions by this plan."""

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter
 
-from augury.errors import CheckFailed
+from augury.errors import CheckFailed, MissingInput
 from augury.evaluate.cells import TEST, VALIDATION
 from augury.evaluate.deferral_plan import plan_deferrals, plan_facts
 from augury.evaluate.group_scores import GroupCell, GroupResult, judge_within_groups, scores_within
@@ -22,7 +22,7 @@ from augury.report.tables import CellValue, write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.studies.openings import record_opening
-from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, residual_name
+from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, is_anchor
 from augury.studies.thought_anchors.ladder import LADDER
 from augury.studies.thought_anchors.probes import PROBES, VERTICAL_SITE
 from augury.studies.thought_anchors.scores import PREDICTIONS, column_of
@@ -73,6 +73,7 @@ def evaluate_scores(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]
         "chosen": chosen,
         "best_sites": best,
         "seeds": _seed_spread(test),
+        "taken_away": _taken_away(test, config),
     }
     if "anchor_binary" in config.labels.targets:
         plan = plan_deferrals(
@@ -88,8 +89,12 @@ def read_predictions(run: Run) -> pl.DataFrame:
     """Scores of the ladder and of the probes, a row per fold and sentence that it did not train on.
 
     Raises:
+        MissingInput: The run has not come that far.
         CheckFailed: They are not of the same rows.
     """
+    for path in (run.path / PREDICTIONS, run.path / PROBES):
+        if not path.is_file():
+            raise MissingInput(str(path), found="no scores yet", fix="let the run come to its end")
     ladder, probes = (pl.read_parquet(run.path / name) for name in (PREDICTIONS, PROBES))
     if not probes.width:
         return ladder
@@ -168,7 +173,7 @@ def best_sites(quality: dict[str, dict[str, float]]) -> dict[str, dict[str, str]
 
 def _judged(config: ThoughtAnchorsConfig) -> list[str]:
     """Names of all targets that scores are judged by."""
-    return [*config.labels.targets, *map(residual_name, config.residuals)]
+    return [*config.labels.targets, *config.residuals.values()]
 
 
 def _probes_of(table: pl.DataFrame, target: str) -> list[str]:
@@ -236,6 +241,20 @@ def _seed_spread(test: pl.DataFrame) -> dict[str, list[float | None]]:
             own = scores_within(test[target].to_numpy(), test[name].to_numpy(), groups)
             found[column_of(target, of)].append(_mean(own))
     return dict(found)
+
+
+def _taken_away(test: pl.DataFrame, config: ThoughtAnchorsConfig) -> dict[str, float]:
+    """Of each numeric residual target, the share of the squares within problems that is gone.
+
+    Below 0 where the regression foretells other problems worse than their own mean would.
+    """
+    within = (pl.all() - pl.all().mean().over("trace")).pow(2).sum()
+    return {
+        name: 1 - squares[name][0] / squares[target][0]
+        for target, name in config.residuals.items()
+        if not is_anchor(target)
+        and (squares := test.select("trace", target, name).select(within))[target][0] > 0
+    }
 
 
 def _deferrable(every: pl.DataFrame, rung: str) -> Predictions:

@@ -21,6 +21,7 @@ import polars as pl
 from jaxtyping import Bool, Float
 from scipy import sparse
 
+from augury.evaluate.rank_columns import rank_columns
 from augury.probes.baselines import fit_features
 from augury.probes.number_features import fit_number_features
 from augury.probes.position_rank import place_in_trace, position_rank
@@ -131,7 +132,10 @@ def _ranks(traces: np.ndarray, values: Columns, train: np.ndarray) -> Columns:
     if values.dtype == bool:
         return np.stack([position_rank(traces, column, fit=train) for column in values.T], 1)
     place = place_in_trace(traces)
-    rising = (place[train] - place[train].mean()) @ values[train] >= 0
+    # By what is judged: sizes are skewed, and a mean may fall where ranks within problems rise.
+    members = [np.flatnonzero(train & (traces == one)) for one in np.unique(traces[train])]
+    same = np.broadcast_to(place[:, None], values.shape)
+    rising = np.mean([rank_columns(same[at], values[at]) for at in members], axis=0) >= 0
     return np.asarray(place[:, None] * np.where(rising, 1.0, -1.0))
 
 

@@ -50,7 +50,7 @@ def pass_pilot(
     """
     few = solutions.first(config.reading.pilot)
     others = len(solutions.traces) - len(few.traces)
-    say(f"pilot: {len(few.traces)} problems before the other {others}")
+    say(f"pilot: {len(few.traces)} of {len(solutions.traces)} problems are read first")
     try:
         return _checked(reader, few, plans, config, folder)
     except CheckFailed as error:

@@ -18,15 +18,17 @@ from augury.probes.spans import Spans, pooled
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
 from augury.runs.progress import track
-from augury.studies.thought_anchors.activations import STORE, TOKENS, VERTICAL
+from augury.studies.thought_anchors.activations import STORE, VERTICAL
+from augury.studies.thought_anchors.asked import Asked, ask
 from augury.studies.thought_anchors.bundles import save_site_probe
-from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, residual_name
-from augury.studies.thought_anchors.ladder import LADDER, climb, position_scores, sentence_features
+from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, is_anchor
+from augury.studies.thought_anchors.ladder import LADDER, climb, sentence_features
 from augury.studies.thought_anchors.net_probes import (
     fit_logistic_folds,
     fit_net_folds,
     some_spans,
 )
+from augury.studies.thought_anchors.placing import TOKENS
 from augury.studies.thought_anchors.scores import (
     Fold,
     column_of,
@@ -38,7 +40,7 @@ from augury.studies.thought_anchors.scores import (
     shuffled_within,
 )
 from augury.studies.thought_anchors.sentences import SENTENCES, TRACES
-from augury.studies.thought_anchors.site_probes import Asked, fit_site, shuffled_predictions
+from augury.studies.thought_anchors.site_probes import fit_site, shuffled_predictions
 from augury.studies.thought_anchors.solutions import sentence_rows
 from augury.studies.thought_anchors.vertical_features import (
     filled,
@@ -101,7 +103,7 @@ def fit_probes(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
         return {"activations": False}
     table = pl.read_parquet(run.path / SENTENCES)
     folds = read_folds(run, table)
-    world = _World(run, config, table, folds, _asked(table, folds, config), _Found())
+    world = _World(run, config, table, folds, ask(table, folds, config), _Found())
     excess: dict[str, np.ndarray] = {}
     store = Store.open(run.path / STORE)
     for site in track(list(store.sites), what="fitting probes", unit="sites"):
@@ -141,56 +143,27 @@ def _rows(run: Run, table: pl.DataFrame, store: Store) -> tuple[np.ndarray, np.n
     return sentence_rows(store, {trace.id: trace for trace in traces}, parts, wanted)
 
 
-def _asked(table: pl.DataFrame, folds: Sequence[Fold], config: ThoughtAnchorsConfig) -> Asked:
-    features, targets = sentence_features(table), config.labels.targets
-    position = []
-    for fold in folds:
-        columns = np.zeros((len(table), len(targets)))
-        for together in fitted_together(targets):
-            at = [targets.index(target) for target in together]
-            values = np.stack([table[target].to_numpy() for target in together], axis=1)
-            columns[:, at] = position_scores(
-                features,
-                values,
-                train=fold.train,
-                validation=fold.validation,
-                seed=config.evaluation.seed,
-            )
-        position.append(columns)
-    return Asked(
-        values=np.stack([table[t].to_numpy().astype(np.float64) for t in targets], axis=1),
-        is_anchor=tuple(target == "anchor_binary" for target in targets),
-        place=features.position,
-        position=position,
-        problems=features.traces,
-        folds=folds,
-    )
-
-
 def _fit_linear(world: _World, site: str, rows: np.ndarray, saved: Store | None) -> None:
     config, found = world.config, world.found
     fitted = fit_site(rows, world.asked, config.probes.l2)
-    targets = config.labels.targets
-    for number, target in enumerate(targets):
-        kinds = {
-            (target, "linear"): [fold.linear[:, number] for fold in fitted],
-            (target, "position+linear"): [fold.mixed[:, number] for fold in fitted],
-            (residual_name(target), "linear"): [fold.left_over[:, number] for fold in fitted],
-        }
-        for (name, kind), of_fold in kinds.items():
-            if kind in config.probes.kinds or name != target:
-                found.add(name, f"{kind}@{site}", of_fold)
-        found.chosen[column_of(target, f"linear@{site}")] = {
-            "l2": [fold.l2[number] for fold in fitted],
-            "added to the position": [fold.weights[number] for fold in fitted],
-        }
-        if saved is not None:
-            for name, column in ((target, number), (residual_name(target), len(targets) + number)):
-                grid, pooling = fitted[0].grid, pooling_of(config)
-                probe = PooledProbe(pooling, grid.weight[[column]], grid.bias[[column]])
-                settings = RidgeSettings(pooling=pooling, l2=(fitted[0].l2[column],))
-                whole = FittedKind("ridge", settings, probe, ("score",), np.zeros(1))
-                save_site_probe(world.run, config, saved, (name, f"linear@{site}"), whole)
+    linear = [np.concatenate([fold.linear, fold.residual], axis=1) for fold in fitted]
+    for number, target in enumerate((*config.labels.targets, *config.residuals.values())):
+        name = f"linear@{site}"
+        kept = target in config.residuals.values() or "linear" in config.probes.kinds
+        if kept:
+            found.add(target, name, [scores[:, number] for scores in linear])
+        found.chosen[column_of(target, name)] = {"l2": [fold.l2[number] for fold in fitted]}
+        if kept and saved is not None:
+            grid, pooling = fitted[0].grid, pooling_of(config)
+            probe = PooledProbe(pooling, grid.weight[[number]], grid.bias[[number]])
+            settings = RidgeSettings(pooling=pooling, l2=(fitted[0].l2[number],))
+            whole = FittedKind("ridge", settings, probe, ("score",), np.zeros(1))
+            save_site_probe(world.run, config, saved, (target, name), whole)
+    for number, target in enumerate(config.labels.targets):
+        weights = [fold.weights[number] for fold in fitted]
+        found.chosen[column_of(target, f"linear@{site}")]["added to the position"] = weights
+        if "position+linear" in config.probes.kinds:
+            found.add(target, f"position+linear@{site}", [fold.mixed[:, number] for fold in fitted])
 
 
 def _fit_logistic(world: _World, site: str, rows: np.ndarray, store: Store) -> None:
@@ -273,12 +246,14 @@ def _named(store: Store, heads: Sequence[int]) -> list[str]:
 
 
 def _fit_residual_ladder(world: _World) -> None:
-    """Every rung on what place leaves over, where that is judged."""
-    targets, features = world.config.labels.targets, sentence_features(world.table)
-    for target in world.config.residuals:
-        of_fold: dict[str, list[np.ndarray]] = {name: [] for name in ("", *LADDER)}
-        for number, fold in enumerate(world.folds):
-            values = world.asked.left_over(number)[:, [targets.index(target)]]
+    """Every rung on the residual targets, which stand beside its scores."""
+    residuals, features = world.config.residuals, sentence_features(world.table)
+    columns = world.found.columns
+    for number, fold in enumerate(world.folds):
+        for together in fitted_together(residuals):
+            at = [list(residuals).index(target) for target in together]
+            values = world.asked.residuals[number][:, at]
+            values = values.astype(bool) if is_anchor(together[0]) else values
             found = climb(
                 features,
                 values,
@@ -286,12 +261,12 @@ def _fit_residual_ladder(world: _World) -> None:
                 validation=fold.validation,
                 seed=world.config.evaluation.seed,
             )
-            of_fold[""].append(values[~fold.train, 0])
-            for rung in LADDER:
-                of_fold[rung].append(found[rung][~fold.train, 0])
-        world.found.columns[residual_name(target)] = of_fold.pop("")
-        for rung, each in of_fold.items():
-            world.found.add(residual_name(target), rung, each)
+            for column, target in enumerate(together):
+                name = residuals[target]
+                columns.setdefault(name, []).append(values[~fold.train, column])
+                for rung in LADDER:
+                    scores = found[rung][~fold.train, column]
+                    columns.setdefault(column_of(name, rung), []).append(scores)
 
 
 def _shuffled(world: _World, rows: np.ndarray) -> np.ndarray:

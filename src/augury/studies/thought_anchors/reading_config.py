@@ -11,9 +11,10 @@ from augury.config import Config
 from augury.probes.net_config import AttentionNet, MlpNet, MultiMaxNet, Net, Training
 from augury.traces.encode import Bos
 
-__all__ = ["TOKEN_KINDS", "Kind", "ProbeConfig", "SentenceReading", "VerticalConfig"]
+__all__ = ["TOKEN_KINDS", "Kind", "ProbeConfig", "Residual", "SentenceReading", "VerticalConfig"]
 
 Kind = Literal["linear", "position+linear", "logistic", "mlp", "attention", "multimax"]
+Residual = Literal["none", "position", "position+text"]
 TOKEN_KINDS: tuple[Kind, ...] = ("attention", "multimax")
 """Kinds that read every token of a sentence."""
 
@@ -118,8 +119,9 @@ class ProbeConfig(Config):
     l2: tuple[float, ...] = Field(default=(1e3, 1e2, 10.0, 1.0, 0.1, 0.01), min_length=1)
     """Strengths of the ridge on standardised states; chosen on problems that are not tested."""
 
-    residual: bool = True
-    """Judge, too, what a ridge regression on place leaves over of the size of the importance."""
+    residual: Residual = "position"
+    """Judge, too, what a ridge regression on place, or on place and words, leaves over of every
+    target. `position+linear` adds to what place leaves over, whatever is judged."""
 
     net_sites: tuple[str, ...] = ()
     """Where nets are fitted; the middle one of the read sites, if none is named."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from augury.evaluate.cells import TEST, TRAIN, VALIDATION
 from augury.runs.atomic import write_bytes
 from augury.runs.folder import Run
 from augury.runs.progress import track
-from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig
+from augury.studies.thought_anchors.config import Target, ThoughtAnchorsConfig, is_anchor
 from augury.studies.thought_anchors.ladder import LADDER, Features, climb, sentence_features
 from augury.studies.thought_anchors.sentences import FOLDS, SENTENCES
 
@@ -112,10 +112,10 @@ def held_rows(
     )
 
 
-def fitted_together(targets: Sequence[Target]) -> list[list[Target]]:
+def fitted_together(targets: Iterable[Target]) -> list[list[Target]]:
     """Targets of one type: all numbers share the work of a fit."""
-    labels: list[Target] = [target for target in targets if target == "anchor_binary"]
-    numbers: list[Target] = [target for target in targets if target != "anchor_binary"]
+    labels: list[Target] = [target for target in targets if is_anchor(target)]
+    numbers: list[Target] = [target for target in targets if not is_anchor(target)]
     return [each for each in (labels, numbers) if each]
 
 

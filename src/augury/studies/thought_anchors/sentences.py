@@ -14,9 +14,9 @@ from augury.evaluate.ceiling import Ceiling, ceiling_of
 from augury.report.tables import write_csv
 from augury.runs.atomic import write_bytes, write_json
 from augury.runs.folder import Run
-from augury.studies.thought_anchors.activations import unread_problems
 from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
 from augury.studies.thought_anchors.gathering import Gathered, gather_problems
+from augury.studies.thought_anchors.placing import unread_problems
 from augury.targets.folds import assert_folds, k_folds, leave_one_group_out
 from augury.targets.importance import Importance, label_sentences, noise_ratio
 from augury.targets.rollout_counts import counts_of_shares
@@ -66,7 +66,7 @@ def make_sentences(run: Run, config: ThoughtAnchorsConfig) -> dict[str, object]:
 
 
 def _readable(run: Run, config: ThoughtAnchorsConfig) -> Gathered:
-    """All problems but those that the model could not read, or of which no sentence is studied.
+    """All problems but those that the model cannot read, or of which no sentence is studied.
 
     Raises:
         DataError: None is left, or one is not and `on_fault` is `stop`.

@@ -1,9 +1,10 @@
 """Linear probes of one site: all targets, folds and strengths from one decomposition.
 
-`linear` predicts the target. `position+linear` begins with the score of the position at full
-weight and adds a probe of what a ridge regression on place leaves over of the target, by as much as
-the problems that are not tested ask for: none, unless that helps them by more than twice its
-standard error. So it cannot lose the position, as four columns beside thousands of states do.
+`linear` predicts the target, and each residual target (`residuals`). `position+linear` begins with
+the score of the position at full weight and adds a probe of what a ridge regression on place leaves
+over of the target, by as much as the problems that are not tested ask for: none, unless that helps
+them by more than twice its standard error. So it cannot lose the position, as four columns beside
+thousands of states do.
 
 Strengths and weights are chosen in each fold on every problem that it does not test, each predicted
 by a regression without it and without the tested ones. The probe itself is fitted on the fold's
@@ -16,15 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from augury.evaluate.group_scores import scores_within
+from augury.evaluate.group_scores import candidates_within
 from augury.probes.fold_ridge import FoldRidge, HeldOut, Smoother
 from augury.probes.linear import LinearGrid, scores
-from augury.probes.residual import residual
+from augury.studies.thought_anchors.asked import Asked
 from augury.studies.thought_anchors.scores import Fold
 
-__all__ = ["Asked", "FoldProbes", "fit_site", "shuffled_predictions"]
+__all__ = ["FoldProbes", "fit_site", "shuffled_predictions"]
 
 _MIXES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Weights of the probe beside the position, both in their own standard deviations."""
@@ -33,37 +34,13 @@ Columns = Float[np.ndarray, "row target"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """What every site is asked."""
-
-    values: Columns
-    """Targets; 0 and 1 for those that are yes or no."""
-
-    is_anchor: tuple[bool, ...]
-    """Which targets are yes or no, [target]."""
-
-    place: Float[np.ndarray, "row feature"]
-    """Position features."""
-
-    position: Sequence[Columns]
-    """Of each fold, the scores of the rung `position`."""
-
-    problems: np.ndarray
-    """Number of the problem of each row."""
-
-    folds: Sequence[Fold]
-
-    def left_over(self, fold: int) -> Columns:
-        """Targets less what a ridge regression on place, fitted in this fold, says of them."""
-        train = self.folds[fold].train
-        return np.stack([residual(each, self.place, train) for each in self.values.T], axis=1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class FoldProbes:
     """The probes of one fold. Scores are of the rows that were not trained on, [held, target]."""
 
     linear: np.ndarray
+    residual: np.ndarray
+    """Of the residual targets, [held, residual]."""
+
     left_over: np.ndarray
     """Predictions of what place leaves over."""
 
@@ -71,7 +48,7 @@ class FoldProbes:
     """`position+linear`."""
 
     grid: LinearGrid
-    """Probes on raw states: of the targets, then of what place leaves over of each."""
+    """Probes on raw states, in the order of `Asked.of_fold`."""
 
     l2: tuple[float, ...]
     """Chosen strength of each column of the grid."""
@@ -92,23 +69,22 @@ def fit_site(
     """
     ridge = FoldRidge(states)
     strengths = sorted(l2, reverse=True)  # of equals the strongest is chosen
-    left_over = [asked.left_over(fold) for fold in range(len(asked.folds))]
-    tried = [_at_strength(ridge.at(strength), asked, left_over) for strength in strengths]
+    tried = [_at_strength(ridge.at(strength), asked) for strength in strengths]
     found = []
     for number, fold in enumerate(asked.folds):
         outside = np.stack([of_strength[number][0] for of_strength in tried])
         fits = [of_strength[number][1] for of_strength in tried]
-        goals = np.concatenate([asked.values, left_over[number]], axis=1)
-        best = _best_strengths(outside, goals, asked, ~fold.test)
+        best = _best_strengths(outside, asked, number)
         grid = ridge.grid(_picked(fits, best))
         held = scores(states, grid, ~fold.train).astype(np.float64)
-        count = asked.values.shape[1]
         chosen = np.stack([outside[s, :, column] for column, s in enumerate(best)], axis=1)
-        mixed, weights = _mixed(chosen[:, count:], held[:, count:], asked, number)
+        linear, of_residuals, rest = np.split(held, asked.edges, axis=1)
+        mixed, weights = _mixed(chosen[:, asked.edges[1] :], rest, asked, number)
         found.append(
             FoldProbes(
-                linear=held[:, :count],
-                left_over=held[:, count:],
+                linear=linear,
+                residual=of_residuals,
+                left_over=rest,
                 mixed=mixed,
                 grid=grid,
                 l2=tuple(strengths[s] for s in best),
@@ -136,36 +112,33 @@ def shuffled_predictions(
     return found
 
 
-def _at_strength(
-    smoother: Smoother, asked: Asked, left_over: Sequence[Columns]
-) -> list[tuple[np.ndarray, HeldOut]]:
+def _at_strength(smoother: Smoother, asked: Asked) -> list[tuple[np.ndarray, HeldOut]]:
     """Of each fold: predictions of untested problems from outside of them, and the fit."""
     of_targets = smoother.solve(asked.values)
     found = []
     for number, fold in enumerate(asked.folds):
-        goals = np.concatenate([asked.values, left_over[number]], axis=1)
-        whole = np.concatenate([of_targets, smoother.solve(left_over[number])], axis=1)
+        goals = asked.of_fold(number)
+        own = smoother.solve(goals[:, asked.edges[0] :])
+        whole = np.concatenate([of_targets, own], axis=1)
         outside = np.zeros(goals.shape)
         for problem in np.unique(asked.problems[~fold.test]):
-            own = asked.problems == problem
-            at = np.flatnonzero(own | fold.test)
+            rows = asked.problems == problem
+            at = np.flatnonzero(rows | fold.test)
             error = smoother.errors(whole, at)
-            outside[own] = goals[own] - error[own[at]]
+            outside[rows] = goals[rows] - error[rows[at]]
         found.append((outside, smoother.without(goals, whole, ~fold.train)))
     return found
 
 
-def _best_strengths(
-    outside: np.ndarray, goals: Columns, asked: Asked, rows: Bool[np.ndarray, " row"]
-) -> list[int]:
+def _best_strengths(outside: np.ndarray, asked: Asked, fold: int) -> list[int]:
     """Number of the strength of each column that does best within the untested problems."""
-    count = asked.values.shape[1]
+    rows, goals = ~asked.folds[fold].test, asked.of_fold(fold)
+    kinds = (*asked.is_anchor, *asked.residual_is_anchor, *(False for _ in asked.is_anchor))
     problems, best = asked.problems[rows], []
-    for column in range(goals.shape[1]):
-        anchors = column < count and asked.is_anchor[column]
+    for column, anchors in enumerate(kinds):
         values = _of_kind(goals[rows, column], anchors)
-        quality = [_mean(scores_within(values, each[rows, column], problems)) for each in outside]
-        best.append(int(np.argmax(quality)))
+        quality = candidates_within(values, outside[:, rows, column].T, problems)
+        best.append(int(np.argmax([_mean(each) for each in quality])))
     return best
 
 
@@ -191,15 +164,10 @@ def _mixed(
         spread = outside[known, target].std()
         spread = spread if spread > 0 else 1.0
         values = _of_kind(asked.values[known, target], asked.is_anchor[target])
-        alone = scores_within(values, base[known], problems)
-        gains = {
-            weight: scores_within(
-                values, base[known] + weight / spread * outside[known, target], problems
-            )
-            - alone
-            for weight in _MIXES
-        }
-        sure = {w: _mean(gain) for w, gain in gains.items() if _mean(gain) > 2 * _error(gain)}
+        tried = base[known, None] + outside[known, target, None] * np.array([0.0, *_MIXES]) / spread
+        alone, *mixes = candidates_within(values, tried, problems)
+        gains = zip(_MIXES, (each - alone for each in mixes), strict=True)
+        sure = {w: _mean(gain) for w, gain in gains if _mean(gain) > 2 * _error(gain)}
         weight = max(sure, key=lambda w: sure[w]) if sure else 0.0
         weights.append(weight)
         result[:, target] = base[~side.train] + weight / spread * held[:, target]

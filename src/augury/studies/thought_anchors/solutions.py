@@ -23,7 +23,14 @@ from augury.traces.tokenizer import Tokenizer
 from augury.traces.tokens import TokenisedTrace, tokenise
 from augury.traces.trace import Trace
 
-__all__ = ["SentenceRows", "Solutions", "prepare_solutions", "sentence_rows", "sentence_spans"]
+__all__ = [
+    "SentenceRows",
+    "Solutions",
+    "only_sentences",
+    "prepare_solutions",
+    "sentence_rows",
+    "sentence_spans",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ def prepare_solutions(config: ThoughtAnchorsConfig, plan: ReadingPlan) -> Soluti
     found = Solutions([], [], [], dict(gathered.skipped))
     pairs = list(zip(gathered.problems, gathered.traces, strict=True))
     for problem, trace in track(pairs, what="placing sentences", unit="problems"):
-        only = replace(trace, spans=tuple(span for span in trace.spans if span.label == SENTENCE))
+        only = only_sentences(trace)
         try:
             parts = _tokens(only, tokenizer, config, context)
             planned_spans({only.id: only}, parts, plan)
@@ -93,6 +100,11 @@ def prepare_solutions(config: ThoughtAnchorsConfig, plan: ReadingPlan) -> Soluti
             "data", found=f"no problem that the model can read: {why}", expected="problems"
         )
     return found
+
+
+def only_sentences(trace: Trace) -> Trace:
+    """The trace without its spans of tags."""
+    return replace(trace, spans=tuple(span for span in trace.spans if span.label == SENTENCE))
 
 
 def sentence_spans(solutions: Solutions, plan: ReadingPlan) -> list[np.ndarray]:
@@ -128,9 +140,7 @@ def sentence_rows(
     index = store.index
     found: dict[tuple[str, int], list[np.ndarray]] = {}
     for name in dict.fromkeys(name for name, _ in wanted):
-        trace = replace(
-            traces[name], spans=tuple(s for s in traces[name].spans if s.label == SENTENCE)
-        )
+        trace = only_sentences(traces[name])
         own = [parts[position] for position in positions[name]]
         for number, places in enumerate(_places(trace, own, store.plan)):
             found[name, number] = [

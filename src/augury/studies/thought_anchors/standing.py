@@ -11,7 +11,7 @@ import polars as pl
 from augury.evaluate.group_scores import GroupResult, scores_within
 from augury.evaluate.standing import Standing
 from augury.runs.folder import Run
-from augury.studies.thought_anchors.config import ThoughtAnchorsConfig
+from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, is_anchor
 from augury.studies.thought_anchors.evaluation import read_cells, read_predictions
 from augury.studies.thought_anchors.ladder import LADDER
 from augury.studies.thought_anchors.scores import column_of
@@ -50,13 +50,13 @@ def _standing(result: GroupResult, every: pl.DataFrame, config: ThoughtAnchorsCo
 def _question(target: str, config: ThoughtAnchorsConfig) -> Mapping[str, Any]:
     """Anchors of another percentile are other anchors; a number knows no percentile."""
     labels = config.labels.model_dump(mode="json", exclude={"targets"})
-    if target != "anchor_binary":
+    if not is_anchor(target):
         del labels["percentile"]
     return {"data": config.data.model_dump(mode="json"), "target": target, **labels}
 
 
 def _target(target: str, config: ThoughtAnchorsConfig) -> str:
-    percentile = f" p{config.labels.percentile:g}" if target == "anchor_binary" else ""
+    percentile = f" p{config.labels.percentile:g}" if is_anchor(target) else ""
     last = "" if config.labels.drop_last else ", with the last sentence"
     return f"{target}{percentile}, {config.labels.estimator}{last}"
 

@@ -10,7 +10,7 @@ from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.intervals import Interval
 from augury.report.blocks import Bullets, FigureRef, Section, Table
 from augury.report.tables import CellValue
-from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, residual_name
+from augury.studies.thought_anchors.config import ThoughtAnchorsConfig, is_anchor
 from augury.studies.thought_anchors.evaluation import CSV
 from augury.studies.thought_anchors.probes import VERTICAL_SITE
 from augury.studies.thought_anchors.site_figures import kind_and_site, sites_figure
@@ -34,7 +34,7 @@ def states_section(
 ) -> Section:
     """What probes find, target by target: of each kind the site that did best on validation."""
     blocks: list[Any] = [Bullets(_told(results))]
-    targets = [*config.labels.targets, *map(residual_name, config.residuals)]
+    targets = [*config.labels.targets, *config.residuals.values()]
     for target in targets:
         own = {r.predictor: r for r in results if r.target == target}
         best = summary["best_sites"][target]
@@ -103,7 +103,7 @@ def _told(results: Sequence[GroupResult]) -> tuple[str, ...]:
 def _caption(target: str, judged: Sequence[GroupResult], summary: Mapping[str, Any]) -> str:
     over = dict.fromkeys(r.best_baseline for r in judged if "@" in r.predictor)
     chosen = "of each kind the site that does best on validation problems"
-    left = " What a ridge regression on place leaves over." if target.endswith("_residual") else ""
+    left = _left(target, summary["taken_away"])
     spread = [
         f"{name.partition(':')[2]}: {min(known):.3f} to {max(known):.3f}"
         for name, values in summary["seeds"].items()
@@ -115,6 +115,19 @@ def _caption(target: str, judged: Sequence[GroupResult], summary: Mapping[str, A
         f"{target}.{left} {len(judged)} predictors were judged, {chosen} is shown; all are in "
         f"{CSV}. lead: over {', '.join(map(str, over))}, the best rung.{seeds}"
     )
+
+
+def _left(target: str, taken_away: Mapping[str, float]) -> str:
+    """What a residual target is, and how much is gone; nothing of other targets."""
+    if not target.endswith("_residual"):
+        return ""
+    seen = "place and words" if target.endswith("_text_residual") else "place"
+    fit = f"a ridge regression on {seen} of other problems leaves over"
+    if is_anchor(target):
+        return f" The top share of each problem by what {fit} of the size."
+    share = taken_away.get(target)
+    told = f"{share:.0%} of the variance within problems is gone" if share and share > 0 else ""
+    return f" What {fit}: {told or 'everything; it foretells nothing'}."
 
 
 def _row(result: GroupResult) -> tuple[CellValue, ...]:

@@ -17,6 +17,7 @@ from augury.studies.thought_anchors import (
     evaluation,
     figures,
     own_rollouts,
+    placing,
     probes,
     report,
     scores,
@@ -38,12 +39,25 @@ def _files_and(*names: str) -> Callable[[ThoughtAnchorsConfig], Mapping[str, obj
     return inputs
 
 
-def _read_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+def _token_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
     # Without a model the problems matter to the stages behind alone.
     if not config.activations:
         return {"activations": False}
-    asked = _files_and("activations", "data", "model", "reading")(config)
-    return {**asked, **reader_glimpse(config.model)}
+    own = _files_and("activations", "data", "model")(config)
+    return {**own, **reader_glimpse(config.model), "reading": placing.placing(config)}
+
+
+def _read_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+    if not config.activations:
+        return {"activations": False}
+    own = _files_and("activations", "data", "model", "reading")(config)
+    return {**own, **reader_glimpse(config.model)}
+
+
+def _sentence_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
+    # Every target stands in the table, whichever are asked for.
+    labels = config.labels.model_dump(mode="json", exclude={"targets"})
+    return {**_files_and("data", "folds", "evaluation")(config), "labels": labels}
 
 
 def _probe_inputs(config: ThoughtAnchorsConfig) -> Mapping[str, object]:
@@ -64,22 +78,24 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
             outputs=(own_rollouts.ABOUT,),
         ),
         Stage(
+            "tokens",
+            placing.place_solutions,
+            _token_inputs,
+            after=("rollouts",),
+            outputs=(placing.TOKENS, placing.UNREAD),
+        ),
+        Stage(
             "read",
             activations.read_solutions,
             _read_inputs,
-            after=("rollouts",),
-            outputs=(
-                activations.READING,
-                activations.TOKENS,
-                activations.STORE,
-                activations.VERTICAL,
-            ),
+            after=("rollouts", "tokens"),
+            outputs=(activations.READING, activations.STORE, activations.VERTICAL),
         ),
         Stage(
             "sentences",
             sentences.make_sentences,
-            _files_and("data", "labels", "folds", "evaluation"),
-            after=("rollouts", "read"),
+            _sentence_inputs,
+            after=("rollouts", "tokens"),
             outputs=(
                 sentences.TRACES,
                 sentences.SENTENCES,
@@ -99,7 +115,7 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
             "probes",
             probes.fit_probes,
             _probe_inputs,
-            after=("read", "sentences"),
+            after=("tokens", "read", "sentences"),
             outputs=(probes.PROBES, probes.SHUFFLED, probes.CHOSEN),
         ),
         Stage(
@@ -136,8 +152,9 @@ STUDY: Study[ThoughtAnchorsConfig] = Study(
     sweep=SweepPart(
         judged="evaluation",
         standings=standing.standings,
-        shared=("read", "sentences", "scores"),
+        shared=("rollouts", "tokens", "read", "sentences", "scores"),
         reads="read",
+        material=own_rollouts.rollouts_of,
     ),
     default="organism",
 )
