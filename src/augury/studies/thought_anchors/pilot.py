@@ -55,7 +55,7 @@ def pass_pilot(
         return _checked(reader, few, plans, config, folder)
     except CheckFailed as error:
         raise CheckFailed(
-            f"pilot of {len(few.traces)} problems (nothing was read of the other {others}), "
+            f"pilot of {len(few.traces)} problems (of the other {others} nothing was read), "
             f"{error.where}",
             found=error.found,
             expected=error.expected,
