@@ -42,9 +42,13 @@ def write_tables(campaign: Campaign) -> list[Entry]:
 
 
 def leaderboard_lines(campaign: Campaign, entries: Sequence[Entry]) -> list[str]:
-    """The best of each league, and where the tables are."""
+    """The best of each league, and where the tables are.
+
+    Predictors that see no states are left to the tables where others do: these tell their lead.
+    """
     lines: list[str] = []
-    for league in ranked(entries).values():
+    with_states = [entry for entry in entries if entry.standing.sees == "states"]
+    for league in ranked(with_states or entries).values():
         lines += [printable(league_title(league[0])), *_table(league[:_SHOWN])]
         if len(league) > _SHOWN:
             lines.append(f"... and {len(league) - _SHOWN} more")
@@ -157,7 +161,9 @@ def _sign_of_life(campaign: Campaign) -> list[str]:
 
 
 def _table(league: Sequence[Entry]) -> list[str]:
-    axes = list(dict.fromkeys(name for entry in league for name in entry.setting))
+    every = dict.fromkeys(name for entry in league for name in entry.setting)
+    # What all have in common is told by the title.
+    axes = [name for name in every if len({entry.setting.get(name) for entry in league}) > 1]
     rows: list[list[CellValue]] = []
     for rank, entry in enumerate(league, start=1):
         of = entry.standing
