@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -56,7 +57,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 class Document:
     """One YAML document, and where each of its parts stands."""
 
-    value: object
+    value: Any
     """Built of dict (text keys), list, str, int, float, bool and None."""
 
     places: dict[tuple[Key, ...], str] = field(default_factory=dict)
