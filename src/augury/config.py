@@ -102,7 +102,7 @@ def build_config(kind: type[C], document: Document, values: Mapping[str, Any]) -
 
 
 def _checked(kind: type[C], document: Document) -> C:
-    value = _onto_defaults(kind, document.value)
+    value = _onto_defaults(kind, document.value)  # type: ignore[arg-type]
     try:
         return kind.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
