@@ -102,7 +102,7 @@ def build_config(kind: type[C], document: Document, values: Mapping[str, Any]) -
 
 
 def _checked(kind: type[C], document: Document) -> C:
-    value = _onto_defaults(kind, document.value)  # type: ignore[arg-type]
+    value = _onto_defaults(kind, document.value)
     try:
         return kind.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
