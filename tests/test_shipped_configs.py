@@ -23,7 +23,7 @@ from augury.models.source import ORGANISM, find_model
 from augury.rollouts.config import RolloutsConfig
 from augury.runs.progress import quiet
 from augury.studies.registry import STUDIES, find_study
-from augury.studies.study import configs_folder
+from augury.studies.shipped import configs_folder
 from augury.sweeps.spec import read_spec
 
 CONFIGS = sorted(configs_folder().rglob("*.yaml"))

@@ -21,7 +21,7 @@ from augury.models.named import without_weights
 from augury.models.source import ORGANISM, find_model
 from augury.studies import reading
 from augury.studies.reading import ReadingJob, estimate_job, load_reader, run_job
-from augury.studies.study import configs_folder
+from augury.studies.shipped import configs_folder
 from augury.studies.texts import TraceConfig
 from augury.traces.table import read_traces, write_jsonl
 from augury.traces.tokens import read_tokenised

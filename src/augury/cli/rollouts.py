@@ -32,11 +32,11 @@ def command(
     from augury.rollouts.config import RolloutsConfig
     from augury.rollouts.job import make_rollouts, plan_rollouts
     from augury.rollouts.planted import judge_planted, planted_lines
-    from augury.studies.study import configs_folder
+    from augury.studies.shipped import configs_folder, named_file
     from augury.traces.sources.math_rollouts import read_problem
     from augury.traces.sources.rollout_files import FolderRollouts
 
-    path = config or configs_folder() / "rollouts" / "organism.yaml"
+    path = named_file(config, "rollouts") if config else configs_folder() / "rollouts/organism.yaml"
     settings = load_config(RolloutsConfig, path, override or [])
     if dry_run:
         estimate, told = plan_rollouts(settings, to)

@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from augury.config import Config, load_config
-from augury.errors import MissingInput
 from augury.evaluate.group_scores import GroupResult
 from augury.evaluate.records import CellResult
 from augury.evaluate.standing import Standing
 from augury.evaluate.tripwires import Tripwire
-from augury.plain import shown
 from augury.report.token_view import TokenView
 from augury.runs.folder import Run, create_run, open_run, stored_config_text
 from augury.runs.stages import PlannedStage, Stage, StageResult, plan_stages, run_stages
+from augury.studies.shipped import configs_folder, named_file
 
-__all__ = ["Cost", "Material", "Study", "SweepPart", "config_parts", "configs_folder"]
+__all__ = ["Cost", "Material", "Study", "SweepPart", "config_parts"]
 
 C = TypeVar("C", bound=Config)
-
-_YAML = (".yaml", ".yml")
 
 
 class Cost(Protocol):
@@ -143,20 +140,7 @@ class Study(Generic[C]):
         Raises:
             MissingInput: A bare name is neither a file here nor a shipped config.
         """
-        if path is None:
-            return self.default_config()
-        # Not any suffix: `llama-3.1-8b` is a bare name.
-        if path.exists() or path.suffix in _YAML or path.name != str(path):
-            return path
-        shipped = self.default_config().with_name(f"{path}.yaml")
-        if not shipped.is_file():
-            names = sorted(each.stem for each in shipped.parent.glob("*.yaml"))
-            raise MissingInput(
-                f"config {shown(str(path))}",
-                found="neither a file nor one of the study's own configs",
-                expected=f"the path of a YAML file, or one of {', '.join(names)}",
-            )
-        return shipped
+        return self.default_config() if path is None else named_file(path, self.name)
 
     def default_config(self) -> Path:
         """Where the default config is."""
@@ -179,13 +163,6 @@ class Study(Generic[C]):
     def execute(self, run: Run, config: C, *, only: str | None = None) -> list[StageResult]:
         """Run the stages that are not done."""
         return run_stages(run, config, self.stages, only=only)
-
-
-def configs_folder() -> Path:
-    """The folder of configs: inside an installed package, beside `src` in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parents[1] / "configs"
 
 
 def config_parts(*names: str) -> Callable[[Config], Mapping[str, object]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from augury.plain import fingerprint, shown
 from augury.runs.adopt import stage_keys
 from augury.safe_yaml import Document
 from augury.studies.registry import find_study
+from augury.studies.shipped import named_file
 from augury.studies.study import Study
 from augury.sweeps.joint_sites import JointSites
 from augury.sweeps.layer_names import names_layers, resolve_layers
@@ -23,8 +23,6 @@ from augury.sweeps.spec import Setting, SweepSpec, overrides_of
 from augury.sweeps.work import stages_of
 
 __all__ = ["Distinct", "Member", "PlannedRun", "Resolver"]
-
-_SHIPPED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -173,13 +171,9 @@ class Resolver:
         name = self.spec.config
         if name is None:
             return self.study.default_config()
-        if _SHIPPED.fullmatch(name):
-            shipped = self.study.default_config().with_name(f"{name}.yaml")
-            if shipped.is_file():
-                return shipped
         if "\0" in name:
             raise MissingInput("config", found=shown(name), expected="a name or a path")
-        return folder / name
+        return named_file(Path(name), self.study.name, beside=folder)
 
     def _load(self, keys: dict[str, Any]) -> Config:
         if self._document is None:

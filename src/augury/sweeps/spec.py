@@ -29,7 +29,7 @@ from pydantic import Field, model_validator
 from augury.config import Config, load_config
 from augury.errors import ConfigError
 from augury.plain import shown
-from augury.studies.study import configs_folder
+from augury.studies.shipped import named_file
 
 __all__ = [
     "Axes",
@@ -114,11 +114,12 @@ class SweepSpec(Axes):
 
 
 def sweep_file(named: Path) -> Path:
-    """The file that is meant: of that path, in that folder, or the shipped sweep of that name."""
-    if named.is_dir():
-        return named / "sweep.yaml"
-    shipped = configs_folder() / "sweeps" / f"{named.name}.yaml"
-    return shipped if len(named.parts) == 1 and not named.exists() and shipped.is_file() else named
+    """The file that is meant: of that path, in that folder, or the shipped sweep of that name.
+
+    Raises:
+        MissingInput: A bare name is neither a file or folder here nor a shipped sweep.
+    """
+    return named / "sweep.yaml" if named.is_dir() else named_file(named, "sweeps")
 
 
 def read_spec(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
