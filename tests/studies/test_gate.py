@@ -17,6 +17,7 @@ from augury.runs.folder import Run, record, stored_facts
 from augury.studies.gate import CHECKS, UNTIL, examine_run, gate_lines
 from augury.studies.named_runs import named_runs
 from augury.studies.registry import find_study
+from augury.sweeps.write_into import section_text
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +233,16 @@ def test_the_command_says_ok_or_ends_with_exit_code_4(run: Run, tmp_path: Path) 
     done = invoke(app, ["gate", str(run.path)])
     assert "abc" in done.output and "report.html is missing" in done.output
     assert isinstance(done.exception, CheckFailed) and done.exception.code == 4
+
+
+def test_a_written_section_does_not_depend_on_where_the_run_is(run: Run, tmp_path: Path) -> None:
+    for fault in (_damaged_journal, _slid_span):
+        fault(run)
+    moved = Run(tmp_path / "elsewhere" / "thought-anchors" / run.name)
+    shutil.copytree(run.path, moved.path)
+    told = section_text("gate", [run])
+    assert "openings" in told
+    assert section_text("gate", [moved]) == told
 
 
 def test_runs_are_named_by_name_path_or_sweep_in_one_order(run: Run, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _failures(runs: Sequence[Run]) -> list[Block]:
     found = []
     for run in runs:
         told = _study(run).failures
-        found += [f"{_name(run)}: {each}" for each in (told(run) if told else ())]
+        found += [f"{_name(run)}: {_inside(run, each)}" for each in (told(run) if told else ())]
     return [Bullets(tuple(found)) if found else Paragraph("Nothing was left out.")]
 
 
@@ -77,9 +77,9 @@ def _provenance(runs: Sequence[Run]) -> list[Block]:
 
 
 def _gate(runs: Sequence[Run]) -> list[Block]:
-    faults = [fault for run in runs for fault in examine_run(run)]
-    *_, verdict = gate_lines(runs, faults)
-    told = tuple(f"{fault.run}: {fault.check}: {fault.what}" for fault in faults)
+    found = [(run, fault) for run in runs for fault in examine_run(run)]
+    *_, verdict = gate_lines(runs, [fault for _, fault in found])
+    told = tuple(f"{each.run}: {each.check}: {_inside(run, each.what)}" for run, each in found)
     return [Paragraph(verdict), *([Bullets(told)] if told else [])]
 
 
@@ -96,6 +96,11 @@ SECTIONS: dict[str, Callable[[Sequence[Run]], list[Block]]] = {
 
 def _wire(run: Run, wire: Tripwire) -> tuple[CellValue, ...]:
     return (_name(run), wire.name, wire.passed, wire.measured, wire.bound, wire.detail)
+
+
+def _inside(run: Run, text: str) -> str:
+    """A message with the files of the run named from its folder, wherever that is."""
+    return text.replace(f"{run.path}/", "")
 
 
 def _study(run: Run) -> Any:
