@@ -45,12 +45,19 @@ def test_a_folder_counts_its_files_and_bytes_but_no_locks_or_temporaries(tmp_pat
     (folder / "a").write_bytes(b"123")
     (folder / "inner" / "b").write_bytes(b"45")
     before = signature(folder)
-    assert before == {"files": 2, "bytes": 5}
+    assert before is not None and (before["files"], before["bytes"]) == (2, 5)
     (folder / ".lock").write_text("held")
     (folder / "store.lock").write_text("held")
     temporary_beside(folder / "a").write_text("half")
     assert _change(folder, before) == ""
-    (folder / "inner" / "b").unlink()
+    (folder / "inner" / "b").write_bytes(b"46")
+    assert _change(folder, before) == "changed since (checksum)"
+    assert _change(folder, {"files": 2, "bytes": 5}) == ""
+    (folder / "inner" / "b").write_bytes(b"45")
+    assert _change(folder, before) == ""
+    (folder / "inner" / "b").rename(folder / "inner" / "c")
+    assert _change(folder, before) == "changed since (checksum)"
+    (folder / "inner" / "c").unlink()
     assert _change(folder, before) == "changed since (files: stored 2 / now 1)"
 
 

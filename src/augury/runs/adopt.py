@@ -18,7 +18,7 @@ from augury.plain import fingerprint
 from augury.runs.atomic import ensure_folder, is_temporary, temporary_beside
 from augury.runs.folder import Run
 from augury.runs.lock import exclusive
-from augury.runs.outputs import signature, sync_tree
+from augury.runs.outputs import difference, signature, sync_tree
 from augury.runs.stages import Ledger, Stage, plan_stages, stage_inputs
 
 __all__ = ["adopt_stages", "stage_keys"]
@@ -90,7 +90,7 @@ def _take(run: Run, config: C, stage: Stage[C], donor: Run) -> bool:
     for output in stage.outputs:
         _place(donor.path / output, run.path / output)
         sync_tree(run.path / output)
-        if signature(run.path / output) != last["outputs"][output]:
+        if difference(last["outputs"][output], signature(run.path / output)):
             return False
     ledger.add(
         {

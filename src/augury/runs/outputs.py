@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import xxhash
@@ -13,7 +13,7 @@ from augury.runs.atomic import is_temporary, storage_error
 __all__ = ["Signature", "difference", "signature", "sync_tree"]
 
 Signature = dict[str, int | str]
-"""`bytes`, with `xxh3` for small files or `files` for folders."""
+"""`bytes`, of folders `files`, too; `xxh3` where there are at most 64 MiB."""
 
 _HASHED_BYTES = 64 << 20
 
@@ -21,16 +21,18 @@ _HASHED_BYTES = 64 << 20
 def signature(path: Path) -> Signature | None:
     """What identifies the content of `path`; None where it does not exist.
 
-    Files up to 64 MiB by length and xxh3; longer ones by length; folders by the number and total
-    length of their files (stores inside carry checksums of their own).
+    Up to 64 MiB length and xxh3, of a folder over names and contents; beyond, the length and the
+    number of files (stores carry checksums of their own).
 
     Raises:
         StorageError: Reading failed.
     """
     try:
         if path.is_dir():
-            sizes = [file.stat().st_size for file in _files(path)]
-            return {"files": len(sizes), "bytes": sum(sizes)}
+            files = list(_files(path))
+            size = sum(file.stat().st_size for file in files)
+            found: Signature = {"files": len(files), "bytes": size}
+            return found if size > _HASHED_BYTES else {**found, "xxh3": _of_all(path, files)}
         size = path.stat().st_size
         if size > _HASHED_BYTES:
             return {"bytes": size}
@@ -48,7 +50,18 @@ def difference(stored: Mapping[str, object], now: Mapping[str, object] | None) -
     for key in ("files", "bytes"):
         if stored.get(key) != now.get(key):
             return f"changed since ({key}: stored {stored.get(key)} / now {now.get(key)})"
-    return "" if stored.get("xxh3") == now.get("xxh3") else "changed since (checksum)"
+    # Ledgers from before folders had checksums hold none of them.
+    same = stored.get("xxh3", now.get("xxh3")) == now.get("xxh3")
+    return "" if same else "changed since (checksum)"
+
+
+def _of_all(folder: Path, files: Sequence[Path]) -> str:
+    total = xxhash.xxh3_128()
+    for file in files:
+        content = file.read_bytes()
+        total.update(os.fsencode(file.relative_to(folder).as_posix()) + b" %d " % len(content))
+        total.update(content)
+    return total.hexdigest()
 
 
 def sync_tree(path: Path) -> None:
