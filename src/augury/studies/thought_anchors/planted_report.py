@@ -37,11 +37,13 @@ def planted_section(rows: Sequence[Mapping[str, Any]], estimator: str) -> Sectio
     caption = (
         "AUROC: chance that such a sentence has the larger importance, whatever its sign, than an "
         "unmarked one near it; mean over problems. p: marks rotated within their problem, one-"
-        "sided. Signed: above 0, the sentence helps."
+        f"sided. Signed: above 0, the sentence helps. By the {estimator} importance, which labels "
+        "the sentences, unless another one is named."
     )
+    others = [row for row in rows if row["kind"] == TOGETHER and row["estimator"] != estimator]
     told = tuple(
         (
-            row["kind"],
+            row["kind"] if row in own else f"{row['kind']}: {row['estimator']}",
             row["sentences"],
             row["problems"],
             row["auroc"],
@@ -52,7 +54,7 @@ def planted_section(rows: Sequence[Mapping[str, Any]], estimator: str) -> Sectio
             row["signed"],
             _range(row["signed_interval"], "+.3f"),
         )
-        for row in own
+        for row in [*own, *others]
     )
     opening = (
         "The embedded model's grammar knows which sentences slip, raise the alarm and correct: "
@@ -62,16 +64,23 @@ def planted_section(rows: Sequence[Mapping[str, Any]], estimator: str) -> Sectio
 
 
 def planted_line(rows: Sequence[Mapping[str, Any]], estimator: str) -> str:
-    """Whether all that was planted comes out important, in one line; empty where nothing was."""
-    own = [row for row in rows if (row["estimator"], row["kind"]) == (estimator, TOGETHER)]
-    if not own:
+    """Whether all that was planted comes out important, in one line; empty where nothing was.
+
+    Other importances of the same rollouts stand behind the one that the study labels by.
+    """
+    told = {row["estimator"]: _found(row) for row in rows if row["kind"] == TOGETHER}
+    if estimator not in told:
         return ""
-    held = _range(own[0]["auroc_interval"], ".3f")
+    others = "".join(f"; {name} {found}" for name, found in told.items() if name != estimator)
     return (
-        f"planted: {TOGETHER} against unmarked sentences near them, AUROC of the importance "
-        f"{own[0]['auroc']:.3f}{f' [{held}]' if held else ''}, p {own[0]['p']:.3g}, mean of "
-        f"{own[0]['problems']} problems"
+        f"planted: {TOGETHER} against unmarked sentences near them, AUROC of the {estimator} "
+        f"importance {told[estimator]}{others}"
     )
+
+
+def _found(row: Mapping[str, Any]) -> str:
+    held = _range(row["auroc_interval"], ".3f")
+    return f"{row['auroc']:.3f}{f' [{held}]' if held else ''}, p {row['p']:.3g}"
 
 
 def _range(interval: Mapping[str, float] | None, spec: str) -> str | None:
