@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC
 
 from augury.evaluate.tripwires import Tripwire, memorises, shuffled_labels_ok
 from augury.probes.text_features import tfidf
@@ -47,7 +47,7 @@ def memory(table: pl.DataFrame) -> Tripwire:
         if not labels[usable].any() or labels[usable].all():
             continue
         # So weak a penalty that it only makes the solution unique.
-        model = LinearSVC(C=1e6, tol=1e-6, max_iter=100_000).fit(words[usable], labels[usable])
+        model = SVC(kernel="linear", C=1e6).fit(words[usable], labels[usable])
         found = memorises(labels[usable], model.decision_function(words[usable]))
         told += 1
         if worst is None or found.measured < worst.measured:
