@@ -157,7 +157,8 @@ def test_killed_while_rollouts_are_made_it_goes_on_and_ends_with_the_same_bytes(
     campaign = sweep_own(whole)
     assert all(map(campaign.is_done, campaign.runs)) and len(campaign.runs) == 2
     journal = killed / "here" / "organism" / "planted_base_solution" / "journal.jsonl"
-    job = subprocess.Popen([sys.executable, "-c", JOB, str(killed)], env=dict(os.environ))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    job = subprocess.Popen([sys.executable, "-c", JOB, str(killed)], env=environment)
     while job.poll() is None and not any("rollouts" in line for line in read_journal(journal)):
         time.sleep(0.02)
     job.send_signal(signal.SIGKILL)

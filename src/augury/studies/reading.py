@@ -197,7 +197,9 @@ def _examine(
 
 
 def _whole(reader: LoadedModel, job: ReadingJob) -> LoadedModel:
-    return load_model(job.named_model) if reader.blocks.head is None else reader
+    # A truncated adapter has a head all the same: it needs the outer shell.
+    is_whole = len(reader.blocks.layers) == reader.depth and reader.blocks.head is not None
+    return reader if is_whole else load_model(job.named_model)
 
 
 def _examined(
