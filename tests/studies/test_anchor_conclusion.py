@@ -94,7 +94,7 @@ def test_what_was_planted_is_told_of_the_estimator_that_is_studied() -> None:
     other = {**row, "estimator": "resampling", "auroc": 0.8, "auroc_interval": None, "p": 0.002}
     told = planted_line([kind, row, other], "counterfactual")
     assert told.endswith(
-        "counterfactual importance 0.700 [0.600 to 0.800], p 0.01; resampling 0.800, p 0.002"
+        "counterfactual importance 0.700 [0.600, 0.800], p 0.01; resampling 0.800, p 0.002"
     )
     assert "resampling importance 0.800, p 0.002; counter" in planted_line(
         [row, other], other["estimator"]

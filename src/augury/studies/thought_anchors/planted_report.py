@@ -79,8 +79,9 @@ def planted_line(rows: Sequence[Mapping[str, Any]], estimator: str) -> str:
 
 
 def _found(row: Mapping[str, Any]) -> str:
-    held = _range(row["auroc_interval"], ".3f")
-    return f"{row['auroc']:.3f}{f' [{held}]' if held else ''}, p {row['p']:.3g}"
+    held = row["auroc_interval"]
+    interval = f" [{held['low']:.3f}, {held['high']:.3f}]" if held else ""
+    return f"{row['auroc']:.3f}{interval}, p {row['p']:.3g}"
 
 
 def _range(interval: Mapping[str, float] | None, spec: str) -> str | None:
