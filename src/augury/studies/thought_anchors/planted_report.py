@@ -12,15 +12,12 @@ __all__ = ["planted_line", "planted_section"]
 
 _COLUMNS = (
     "sentences",
-    "n",
-    "problems",
-    "AUROC",
-    "95 %",
+    "n (problems)",
+    "AUROC [95 %]",
     "p",
     "size",
     "unmarked",
-    "signed",
-    "95 %",
+    "signed [95 %]",
 )
 
 
@@ -43,16 +40,13 @@ def planted_section(rows: Sequence[Mapping[str, Any]], estimator: str) -> Sectio
     others = [row for row in rows if row["kind"] == TOGETHER and row["estimator"] != estimator]
     told = tuple(
         (
-            row["kind"] if row in own else f"{row['kind']}: {row['estimator']}",
-            row["sentences"],
-            row["problems"],
-            row["auroc"],
-            _range(row["auroc_interval"], ".3f"),
+            row["kind"] if row in own else f"these, {row['estimator']}",
+            f"{row['sentences']} ({row['problems']})",
+            _scored(row, "auroc", ".2f"),
             row["p"],
             row["size"],
             row["size_unmarked"],
-            row["signed"],
-            _range(row["signed_interval"], "+.3f"),
+            _scored(row, "signed", "+.2f"),
         )
         for row in [*own, *others]
     )
@@ -79,10 +73,10 @@ def planted_line(rows: Sequence[Mapping[str, Any]], estimator: str) -> str:
 
 
 def _found(row: Mapping[str, Any]) -> str:
-    held = row["auroc_interval"]
-    interval = f" [{held['low']:.3f}, {held['high']:.3f}]" if held else ""
-    return f"{row['auroc']:.3f}{interval}, p {row['p']:.3g}"
+    return f"{_scored(row, 'auroc', '.3f')}, p {row['p']:.3g}"
 
 
-def _range(interval: Mapping[str, float] | None, spec: str) -> str | None:
-    return f"{interval['low']:{spec}} to {interval['high']:{spec}}" if interval else None
+def _scored(row: Mapping[str, Any], name: str, spec: str) -> str:
+    held = row[f"{name}_interval"]
+    interval = f" [{held['low']:{spec}}, {held['high']:{spec}}]" if held else ""
+    return f"{row[name]:{spec}}{interval}"
