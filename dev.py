@@ -22,7 +22,7 @@ CHECKS = (
     ("format", "ruff format --check ."),
     ("types", "mypy"),
     ("imports", "lint-imports"),
-    ("tests", "pytest -n auto --dist loadfile"),
+    ("tests", "pytest -n auto --maxprocesses 8 --dist loadfile"),
     ("docs", "sphinx-build -q -W --keep-going -b html docs docs/_build"),
 )
 
